@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * krctl: the command-line tool of libkroutine.
+ *
+ * Steps: 1. find the command in the table; 2. let it run. Each command has a file of its own.
+ * Compile: gcc -D_GNU_SOURCE *.c -o krctl $(pkg-config --cflags --libs libkroutine) -lm
+ */
+#include "krctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct krctl_command_s *const commands[] = {
+    &krctl_demo,
+    &krctl_info,
+    &krctl_list,
+    &krctl_player,
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *to)
+{
+    fputs("usage: krctl COMMAND [OPTION]...\n"
+          "       krctl COMMAND --help\n"
+          "       krctl --version\n"
+          "\n"
+          "commands:\n",
+          to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+}
+
+static const struct krctl_command_s *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int help(const char *name)
+{
+    if (name == NULL) {
+        print_help(stdout);
+        return KRCTL_OK;
+    }
+
+    const struct krctl_command_s *command = find(name);
+    return command != NULL ? krctl_help(command)
+                           : krctl_usage(NULL, "there is no command '%s'", name);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return KRCTL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return help(argc > 2 ? argv[2] : NULL);
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("krctl %s\n", kroutine_version());
+        return KRCTL_OK;
+    }
+
+    const struct krctl_command_s *command = find(argv[1]);
+    if (command == NULL)
+        return krctl_usage(NULL, "there is no command '%s'", argv[1]);
+
+    /* getopt starts its messages with argv[0]. */
+    char name[64];
+    snprintf(name, sizeof(name), "krctl %s", command->name);
+    argv[1] = name;
+    return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    int status = dispatch(argc, argv);
+
+    /* A full disk or a closed pipe behind standard output is not a success. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == KRCTL_OK)
+        return krctl_fail("cannot write the output: %s", strerror(errno));
+    return status;
+}

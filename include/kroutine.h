@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Umbrella of libkroutine. Each header below also compiles alone. kroutine(7). */
+#ifndef KROUTINE_H
+#define KROUTINE_H
+
+#include "kroutine/base.h"
+#include "kroutine/kroutine.h"
+#include "kroutine/sequence.h"
+#include "kroutine/queue.h"
+#include "kroutine/runtime.h"
+#include "kroutine/device.h"
+#include "kroutine/request.h"
+#include "kroutine/char.h"
+#include "kroutine/timer.h"
+#include "kroutine/uart.h"
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For the authors of drivers, in this tree or out of it. kroutine-drivers(7), driver_register(3).
+ *
+ * A driver is a const struct driver_s: its name is the prefix of the specs it serves, its class
+ * tables are what accessors call. The core validates and binds a request before f_request sees it,
+ * and calls f_open / f_close at most once at a time for a device. For a char request it sets
+ * `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that has passed.
+ */
+#ifndef KROUTINE_DRIVER_H
+#define KROUTINE_DRIVER_H
+
+#include "char.h"
+#include "device.h"
+#include "request.h"
+#include "timer.h"
+#include "uart.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- specs --- */
+
+enum driver_param_kind_e {
+    DRIVER_PARAM_UINT = 0, /* decimal, 0x…; `min` to `max`; suffixes k (1000), M */
+    DRIVER_PARAM_BOOL,     /* yes/no, on/off, true/false, 1/0 */
+    DRIVER_PARAM_ENUM,     /* one of `words`, separated by '|'; the value is its index */
+    DRIVER_PARAM_STRING,
+};
+
+/* A key that the specs of a driver may carry. Arrays end with a NULL key. */
+struct driver_param_s {
+    const char *key;
+    const char *doc; /* one line, for krctl and error texts */
+    const char *words;
+    uint64_t min;
+    uint64_t max;
+    enum driver_param_kind_e kind;
+};
+
+struct device_spec_s; /* a parsed spec: valid during f_open */
+
+KROUTINE_API const char *device_spec_address(const struct device_spec_s *spec); /* "" if none */
+KROUTINE_API bool device_spec_has(const struct device_spec_s *spec, const char *key);
+KROUTINE_API uint64_t device_spec_uint(const struct device_spec_s *spec, const char *key,
+                                       uint64_t otherwise);
+KROUTINE_API const char *device_spec_string(const struct device_spec_s *spec, const char *key,
+                                            const char *otherwise);
+
+/* Sets kroutine_error_text() of the calling thread, and returns `err`: for f_open and helpers. */
+KROUTINE_API error_t device_error(error_t err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* --- drivers --- */
+
+/* Every class table starts with its class. */
+struct driver_class_table_s {
+    enum driver_class_e cl;
+};
+
+enum device_use_e {
+    DEV_USE_START,        /* first device_start */
+    DEV_USE_STOP,         /* last device_stop */
+    DEV_USE_GET_ACCESSOR, /* an accessor is about to open: errors but -ENOTSUP refuse it */
+};
+
+#define DRIVER_CLASSES_MAX 4
+
+struct driver_s {
+    const char *name;                    /* spec prefix: letters, digits, '-' */
+    const char *desc;                    /* one line */
+    const struct driver_param_s *params; /* NULL: no keys */
+    size_t pv_size;                      /* bytes of private memory a device, zeroed */
+    /* Mandatory. Any thread, may block as open(2) does, no lock held. 0, or a negative errno with
+       device_error(): the device is then discarded, f_close is not called. */
+    error_t (*f_open)(struct device_s *dev, const struct device_spec_s *spec);
+    /* Mandatory. Completes all that is pending with -ECANCELED before it returns. The core refuses
+       new requests by then, but calls that were under way on other threads may still be, and must
+       be refused with -ECANCELED (or -ENODEV); device_pv() stays until they are out. Any thread, also one that is in a handler of this device. */
+    void (*f_close)(struct device_s *dev);
+    /* Optional: device_start, device_stop, device_get_accessor. */
+    error_t (*f_use)(struct device_s *dev, enum device_use_e use);
+    const struct driver_class_table_s *classes[DRIVER_CLASSES_MAX]; /* the rest NULL */
+};
+
+/* Adds a driver to the process; it must stay in memory. -EEXIST: a driver has that name.
+   -EINVAL: a mandatory field is missing. -ENOMEM. */
+KROUTINE_API error_t driver_register(const struct driver_s *driver);
+
+/* The drivers known to the process, NULL after the last. */
+KROUTINE_API const struct driver_s *driver_get(unsigned index);
+
+/* Adds a device named `name` to the tree `root` (NULL: the default runtime's), made by `driver`
+   from the text of a spec without its prefix ("address?key=value", "" or NULL). It stays until
+   device_destroy or the end of the runtime. `*ret` may be NULL. -EEXIST; others as
+   device_get_accessor_by_path. */
+KROUTINE_API error_t device_create(struct device_s **ret, struct device_s *root, const char *name,
+                                   const struct driver_s *driver, const char *spec);
+
+/* Removes a device made by device_create. -EBUSY: accessors are open. */
+KROUTINE_API error_t device_destroy(struct device_s *dev);
+
+/* Private memory of the driver, `pv_size` bytes. */
+KROUTINE_API void *device_pv(const struct device_s *dev);
+
+/* Keeps the memory of a device while it is closed and even put, for instance while a callback of
+   the driver is running. */
+KROUTINE_API struct device_s *device_hold(struct device_s *dev);
+KROUTINE_API void device_release(struct device_s *dev);
+
+/* --- declaring operations, with the model's names --- */
+
+#define DEV_CHAR_REQUEST(name) void name(const struct device_char_s *acc, struct dev_char_rq_s *rq)
+#define DEV_CHAR_CANCEL(name)                                                                      \
+    error_t name(const struct device_char_s *acc, struct dev_char_rq_s *rq)
+#define DRIVER_CHAR_METHODS(prefix)                                                                \
+    {                                                                                              \
+        DRIVER_CLASS_CHAR, prefix##_request, prefix##_cancel                                       \
+    }
+
+#define DEV_TIMER_REQUEST(name)                                                                    \
+    error_t name(const struct device_timer_s *acc, struct dev_timer_rq_s *rq)
+#define DEV_TIMER_CANCEL(name)                                                                     \
+    error_t name(const struct device_timer_s *acc, struct dev_timer_rq_s *rq)
+#define DEV_TIMER_GET_VALUE(name)                                                                  \
+    error_t name(const struct device_timer_s *acc, dev_timer_value_t *value, uint32_t rev)
+#define DEV_TIMER_CONFIG(name)                                                                     \
+    error_t name(const struct device_timer_s *acc, struct dev_timer_config_s *cfg, uint32_t res)
+#define DRIVER_TIMER_METHODS(prefix)                                                               \
+    {                                                                                              \
+        DRIVER_CLASS_TIMER, prefix##_request, prefix##_cancel, prefix##_get_value, prefix##_config \
+    }
+
+#define DEV_UART_GET_CONFIG(name)                                                                  \
+    error_t name(const struct device_uart_s *acc, struct dev_uart_config_s *cfg)
+#define DEV_UART_SET_CONFIG(name)                                                                  \
+    error_t name(const struct device_uart_s *acc, const struct dev_uart_config_s *cfg)
+#define DRIVER_UART_METHODS(prefix)                                                                \
+    {                                                                                              \
+        DRIVER_CLASS_UART, prefix##_get_config, prefix##_set_config                                \
+    }
+
+/* --- request queues of a driver: FIFO, the lock is the driver's --- */
+
+struct dev_request_queue_root_s {
+    struct dev_request_s *head;
+    struct dev_request_s *tail;
+};
+
+static inline void dev_rq_queue_init(struct dev_request_queue_root_s *q)
+{
+    q->head = q->tail = NULL;
+}
+
+static inline bool dev_rq_queue_isempty(const struct dev_request_queue_root_s *q)
+{
+    return q->head == NULL;
+}
+
+KROUTINE_API void dev_rq_pushback(struct dev_request_queue_root_s *q, struct dev_request_s *rq);
+KROUTINE_API struct dev_request_s *dev_rq_pop(struct dev_request_queue_root_s *q);
+KROUTINE_API void dev_rq_remove(struct dev_request_queue_root_s *q, struct dev_request_s *rq);
+
+/* Ends a request: set rq->error first. The driver must not touch it afterwards, and must hold no
+   lock: the handler may run before this returns. */
+KROUTINE_API void dev_request_done(struct dev_request_s *rq);
+
+/* dev_<class>_rq_head, _pushback, _pop, _remove, _done. */
+#define DEV_REQUEST_QUEUE_OPS(cl)                                                                  \
+    static inline struct dev_##cl##_rq_s *dev_##cl##_rq_head(                                      \
+        const struct dev_request_queue_root_s *q)                                                  \
+    {                                                                                              \
+        return q->head ? dev_##cl##_rq_cast(q->head) : NULL;                                       \
+    }                                                                                              \
+    static inline void dev_##cl##_rq_pushback(struct dev_request_queue_root_s *q,                  \
+                                              struct dev_##cl##_rq_s *rq)                          \
+    {                                                                                              \
+        dev_rq_pushback(q, &rq->base);                                                             \
+    }                                                                                              \
+    static inline struct dev_##cl##_rq_s *dev_##cl##_rq_pop(struct dev_request_queue_root_s *q)    \
+    {                                                                                              \
+        struct dev_request_s *rq = dev_rq_pop(q);                                                  \
+        return rq ? dev_##cl##_rq_cast(rq) : NULL;                                                 \
+    }                                                                                              \
+    static inline void dev_##cl##_rq_remove(struct dev_request_queue_root_s *q,                    \
+                                            struct dev_##cl##_rq_s *rq)                            \
+    {                                                                                              \
+        dev_rq_remove(q, &rq->base);                                                               \
+    }                                                                                              \
+    static inline void dev_##cl##_rq_done(struct dev_##cl##_rq_s *rq)                              \
+    {                                                                                              \
+        dev_request_done(&rq->base);                                                               \
+    }                                                                                              \
+    struct dev_##cl##_rq_s
+
+DEV_REQUEST_QUEUE_OPS(char);
+DEV_REQUEST_QUEUE_OPS(timer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Simulated runtimes and devices: kroutine_sim(3).
+ *
+ * A runtime made with KROUTINE_BACKEND_SIM has virtual time. Its clocks stand still while there is
+ * anything to do, and jump to the next deadline when there is not: a year passes in as long as its
+ * events take. Monotonic and boottime begin at one second, realtime at 2020-01-01 00:00 UTC. The
+ * devices of descriptors (tty:, file:, fd:) are refused there with -ENOTSUP.
+ *
+ * In an embedded runtime without workers everything happens on one thread, and a run follows from
+ * config.sim_seed and from what the program does: same seed, same run, event by event. With
+ * workers, a reactor thread or other submitters the results are right but their order is the
+ * scheduler's. Time then jumps when no handler waits for a worker and none is running; a handler
+ * that takes longer than a millisecond of real time is not waited for.
+ *
+ *   kroutine_runtime_wait(rt, ns)  passes time up to the next event, at most `ns` virtual ones
+ *   kroutine_runtime_process(rt)   passes none, until calls keep finding nothing to do: a foreign
+ *                                  event loop is waiting then
+ *
+ * The device "sim-char:NAME?…" is a char device with a line behind it, on any runtime: elsewhere
+ * its delays are real. What it writes comes back, or goes to another:
+ *
+ *   side=a, side=b     two devices of the same NAME are the two ends of a line, as of a null modem
+ *   peer=loop          (without side) what is written can be read back; the default
+ *   peer=null          takes everything, sends nothing
+ *   peer=pattern       takes everything, sends the bytes 0, 1 … 255, 0 … for ever
+ *   rate=N             bytes a second, 0: no limit
+ *   latency=N jitter=N ns that every byte is under way; the second is the range of a random part
+ *   chunk=N            bytes arrive in pieces of random size, N at most
+ *   buffer=N           bytes that fit into the line, 4096; a writer waits when it is full
+ *   record=yes         frames (READ_FRAME, WRITE_FRAME) instead of bytes, each arrives whole
+ *   frame=… frame-max=…  framing of a stream of bytes, kroutine-spec(7)
+ *   short=P            percent of reads and writes that move a part only
+ *   eagain=P           percent of reads and writes that find nothing at first, 90 at most
+ *   seed=N             goes into the random numbers of this device beside config.sim_seed
+ *
+ * The settings of a line are those of the end that writes. What arrives for an end that is not
+ * open waits for it. Closing an end gives the other one the end of the stream after what is under
+ * way (-ENODATA), and -EPIPE for writes, until the end is opened again.
+ */
+#ifndef KROUTINE_SIM_H
+#define KROUTINE_SIM_H
+
+#include "device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Virtual time of a simulated runtime, ns on its monotonic clock; 0 when it is not one. */
+KROUTINE_API uint64_t kroutine_sim_now(const struct kroutine_runtime_s *runtime);
+
+/* Steps the realtime clock, forth or back, as clock_settime(2) would. Any thread. -ENOTSUP: not a
+   simulated runtime. -ERANGE: the clock would leave 0 to 2^63 ns. */
+KROUTINE_API error_t kroutine_sim_step_clock(struct kroutine_runtime_s *runtime, int64_t delta_ns);
+
+enum kroutine_sim_fault_e {
+    KROUTINE_SIM_SHORT,   /* the next `count` transfers move one byte; not for records */
+    KROUTINE_SIM_AGAIN,   /* the next `count` tries find nothing, whatever is there */
+    KROUTINE_SIM_EIO,     /* the next `count` transfers fail with -EIO */
+    KROUTINE_SIM_OVERRUN, /* reading: what has arrived is lost, the next read gives -EPIPE */
+    KROUTINE_SIM_PARITY,  /* reading: the next read gives -EBADMSG */
+    KROUTINE_SIM_STALL,   /* nothing arrives any more, until count 0 lets it go on */
+    KROUTINE_SIM_END,     /* as if the other end had closed; count 0: as if opened again */
+    KROUTINE_SIM_GONE,    /* unplugged, in both directions: -ENODEV from here on */
+};
+
+enum kroutine_sim_dir_e {
+    KROUTINE_SIM_READ = 1,
+    KROUTINE_SIM_WRITE = 2,
+};
+
+/* Makes a sim-char device misbehave, in the directions `dirs` (or-ed). Any thread. -ENOTSUP: the
+   device is of another driver. -EINVAL: no direction, or the fault has no meaning in it. */
+KROUTINE_API error_t kroutine_sim_char_fault(const struct device_accessor_s *acc, unsigned dirs,
+                                             enum kroutine_sim_fault_e fault, unsigned count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What DEVICE_OP calls: one table a class, which checks, binds the request to the runtime, and
+ * calls the driver. Around the driver the device is entered and left, so that the end of a runtime
+ * can wait for calls that are under way.
+ *
+ * A class of nested completion reports everything through the handler, refusals included; a class
+ * of nested submission returns them.
+ */
+#include "device.h"
+
+/* --- refusals --- */
+
+/* The runtime that would run this handler is gone: the calling thread is the only context left. A
+   handler that submits again, and is refused again, waits for its turn here: no recursion. */
+static void run_here(struct dev_request_s *rq)
+{
+    struct kr_thread_s *t = &kr_self;
+
+    rq->next = NULL;
+    *(t->refused ? &t->refused_last->next : &t->refused) = rq;
+    t->refused_last = rq;
+    if (t->refusing)
+        return;
+    t->refusing = true;
+    while ((rq = t->refused)) {
+        t->refused = rq->next;
+        kr_thread_enter(&rq->kr);
+        t->nointr++;
+        if (rq->kr.policy != KROUTINE_NONE)
+            rq->kr.exec(&rq->kr, (enum kroutine_exec_flags_e)0);
+        t->nointr--;
+        kr_thread_leave();
+    }
+    t->refusing = false;
+}
+
+/* Inside `dev`, which keeps the runtime there meanwhile; dev NULL: the accessor is not open. */
+static void refuse(struct device_s *dev, struct dev_request_s *rq, error_t err)
+{
+    struct kroutine_runtime_s *rt = dev ? kr_device_runtime(dev) : NULL;
+    bool here = !rt && rq->kr.policy != KROUTINE_IMMEDIATE && rq->kr.policy != KROUTINE_QUEUE;
+
+    rq->error = (int16_t)err;
+    rq->kr.runtime = rt;
+    if (here || (dev && !kr_tree_usable(dev->tree))) {
+        KR_CHECK(kr_check_end_slow(rq, NULL));
+        run_here(rq);
+    } else {
+        dev_request_done(rq);
+    }
+}
+
+/* --- the parts that classes share --- */
+
+/* Enters `dev`. To be left in any case. */
+static inline error_t enter(struct device_s *dev)
+{
+    error_t err = kr_device_enter(dev);
+
+    if (kr_unlikely(!kr_tree_usable(dev->tree)))
+        return -EPERM;
+    return err;
+}
+
+/* The request becomes the driver's. */
+static inline void hand_over(struct device_s *dev, struct dev_request_s *rq)
+{
+    rq->kr.runtime = kr_device_runtime(dev);
+    kr_store_relaxed(&rq->kr.mark, KR_IN_FLIGHT);
+}
+
+/* The request is the caller's again, and no handler was executed. */
+static void take_back(struct dev_request_s *rq)
+{
+    KR_CHECK(kr_check_end_slow(rq, NULL));
+    kr_store_release(&rq->kr.mark, 0);
+}
+
+/* --- char: nested completion --- */
+
+static error_t char_validate(const struct driver_char_s *drv, const struct dev_char_rq_s *rq)
+{
+    if (kr_unlikely(!drv->f_request))
+        return -ENOTSUP;
+    if (kr_unlikely(rq->type >= DEV_CHAR_TYPES))
+        return -EINVAL;
+    if (kr_unlikely(rq->size == 0))
+        return rq->type == DEV_CHAR_READ_POLL || rq->type == DEV_CHAR_WRITE_POLL ? 0 : -EINVAL;
+    return 0;
+}
+
+static uint64_t expiry(struct device_s *dev, uint64_t timeout)
+{
+    uint64_t now = kr_clock_now(&kr_device_runtime(dev)->clocks[KR_CLOCK_MONOTONIC]);
+    uint64_t expires;
+
+    return __builtin_add_overflow(now, timeout, &expires) ? 0 : expires;
+}
+
+static DEV_CHAR_REQUEST(char_request)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    const struct driver_char_s *drv = acc->drv;
+    error_t err;
+
+    rq->error = 0;
+    rq->rq_progress = 0;
+    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_CHAR));
+    if (kr_unlikely(!dev)) {
+        refuse(NULL, &rq->base, -ECANCELED);
+        return;
+    }
+    err = enter(dev);
+    if (kr_likely(!err))
+        err = char_validate(drv, rq);
+    if (kr_likely(!err)) {
+        hand_over(dev, &rq->base);
+        rq->expires = kr_unlikely(rq->timeout) ? expiry(dev, rq->timeout) : 0;
+        kr_self.nointr++; /* a handler that runs in here is nested in this submit */
+        drv->f_request(acc, rq);
+        kr_self.nointr--;
+    } else {
+        refuse(dev, &rq->base, err);
+    }
+    kr_device_leave(dev);
+}
+
+static DEV_CHAR_CANCEL(char_cancel)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    const struct driver_char_s *drv = acc->drv;
+    error_t err;
+
+    if (!dev)
+        return -EBUSY;
+    if (!drv->f_cancel)
+        return -ENOTSUP;
+    KR_CHECK(kr_check_cancel_slow(&rq->base));
+    err = enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
+    kr_device_leave(dev);
+    if (!err)
+        take_back(&rq->base);
+    return err;
+}
+
+static const struct driver_char_s char_front = DRIVER_CHAR_METHODS(char);
+
+/* --- timer: nested submission --- */
+
+static DEV_TIMER_REQUEST(timer_request)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    const struct driver_timer_s *drv = acc->drv;
+    error_t err;
+
+    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_TIMER));
+    if (kr_unlikely(!dev))
+        err = -ECANCELED;
+    else if (kr_unlikely(!drv->f_request))
+        err = -ENOTSUP;
+    else if (kr_unlikely(kr_load_relaxed(&rq->kr.mark)))
+        return -EBUSY;
+    else
+        err = 0;
+    if (kr_likely(!err)) {
+        err = enter(dev);
+        if (kr_likely(!err)) {
+            rq->error = 0;
+            hand_over(dev, &rq->base);
+            err = drv->f_request(acc, rq);
+        }
+        kr_device_leave(dev);
+    }
+    if (kr_unlikely(err))
+        take_back(&rq->base);
+    return err;
+}
+
+static DEV_TIMER_CANCEL(timer_cancel)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    const struct driver_timer_s *drv = acc->drv;
+    error_t err;
+
+    if (!dev)
+        return -EBUSY;
+    if (!drv->f_cancel)
+        return -ENOTSUP;
+    KR_CHECK(kr_check_cancel_slow(&rq->base));
+    err = enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
+    kr_device_leave(dev);
+    if (!err)
+        take_back(&rq->base);
+    return err;
+}
+
+static DEV_TIMER_GET_VALUE(timer_get_value)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    error_t err;
+
+    if (!dev)
+        return -ECANCELED;
+    err = enter(dev);
+    if (!err)
+        err = acc->drv->f_get_value ? acc->drv->f_get_value(acc, value, rev) : -ENOTSUP;
+    kr_device_leave(dev);
+    return err;
+}
+
+static DEV_TIMER_CONFIG(timer_config)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    error_t err;
+
+    if (!dev)
+        return -ECANCELED;
+    err = enter(dev);
+    if (!err)
+        err = acc->drv->f_config ? acc->drv->f_config(acc, cfg, res) : -ENOTSUP;
+    kr_device_leave(dev);
+    return err;
+}
+
+static const struct driver_timer_s timer_front = DRIVER_TIMER_METHODS(timer);
+
+/* --- uart --- */
+
+static DEV_UART_GET_CONFIG(uart_get_config)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    error_t err;
+
+    if (!dev)
+        return -ECANCELED;
+    err = enter(dev);
+    if (!err)
+        err = acc->drv->f_get_config ? acc->drv->f_get_config(acc, cfg) : -ENOTSUP;
+    kr_device_leave(dev);
+    return err;
+}
+
+static DEV_UART_SET_CONFIG(uart_set_config)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    error_t err;
+
+    if (!dev)
+        return -ECANCELED;
+    err = enter(dev);
+    if (!err)
+        err = acc->drv->f_set_config ? acc->drv->f_set_config(acc, cfg) : -ENOTSUP;
+    kr_device_leave(dev);
+    return err;
+}
+
+static const struct driver_uart_s uart_front = DRIVER_UART_METHODS(uart);
+
+/* --- classes --- */
+
+static const struct {
+    const char *name;
+    const void *front; /* NULL: later versions */
+    bool nested_completion;
+} classes[DRIVER_CLASS_COUNT] = {
+    [DRIVER_CLASS_NONE] = {"none", NULL, false},
+    [DRIVER_CLASS_CHAR] = {"char", &char_front, true},
+    [DRIVER_CLASS_UART] = {"uart", &uart_front, true},
+    [DRIVER_CLASS_TIMER] = {"timer", &timer_front, false},
+    [DRIVER_CLASS_DMA] = {"dma", NULL, false},
+    [DRIVER_CLASS_GPIO] = {"gpio", NULL, true},
+    [DRIVER_CLASS_I2C] = {"i2c", NULL, true},
+    [DRIVER_CLASS_SPI] = {"spi", NULL, true},
+    [DRIVER_CLASS_PWM] = {"pwm", NULL, true},
+    [DRIVER_CLASS_MEM] = {"mem", NULL, true},
+};
+
+const char *device_class_name(enum driver_class_e cl)
+{
+    return (unsigned)cl < DRIVER_CLASS_COUNT ? classes[cl].name : "unknown";
+}
+
+const void *kr_class_front(enum driver_class_e cl)
+{
+    return classes[cl].front;
+}
+
+bool kr_class_nested_completion(enum driver_class_e cl)
+{
+    return classes[cl].nested_completion;
+}
+
+error_t kr_class_check(enum driver_class_e cl)
+{
+    if ((unsigned)cl >= DRIVER_CLASS_COUNT)
+        return device_error(-EINVAL, "there is no class %u", (unsigned)cl);
+    if (cl != DRIVER_CLASS_NONE && !classes[cl].front)
+        return device_error(-ENOTSUP, "this version has no class %s", classes[cl].name);
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Device trees from inside: shared by device.c (lookup, life) and class.c (calls into drivers). */
+#ifndef KR_DEVICE_H
+#define KR_DEVICE_H
+
+#include <errno.h>
+
+#include "internal.h"
+
+/*
+ * Life of a device. All states but OPEN are left under tree->lock, which is not held while the
+ * driver's f_open and f_close run.
+ *
+ *     OPENING ──f_open──▶ OPEN ──last put, destroy, end of the runtime──▶ CLOSING ──f_close──▶
+ * CLOSED └──────────────────────────── f_open failed ──────────────────────────────────────────▲
+ */
+enum kr_device_state_e { KR_DEV_OPENING, KR_DEV_OPEN, KR_DEV_CLOSING, KR_DEV_CLOSED };
+
+/* dev->refs: calls that are inside the device, a mark, and what keeps its memory. One word, because
+   a call has to count itself and see the mark in one step. The memory goes when the word becomes
+   KR_DEV_SHUT alone. */
+#define KR_DEV_INSIDE 0x00007fffu
+#define KR_DEV_SHUT   0x00008000u /* calls are refused */
+#define KR_DEV_HOLD   0x00010000u /* one hold */
+
+/* One a runtime, kept by the runtime, by each device and by device_hold() of its root. */
+struct kr_tree_s;
+
+struct device_s {
+    uint32_t refs; /* atomic */
+    struct kr_tree_s *tree;
+    const struct driver_s *driver; /* NULL: the root */
+    void *pv;                      /* of the driver, aligned to 16 */
+    const char *name;
+
+    /* tree->lock */
+    struct device_s *next;
+    struct device_s *prev;
+    enum kr_device_state_e state;
+    uint32_t uses;    /* accessors */
+    uint32_t starts;  /* device_start */
+    bool start_busy;  /* a thread is in f_use */
+    bool by_spec;     /* closes with its last accessor */
+    bool fixed;       /* made by the runtime itself: device_destroy refuses */
+    pthread_t worker; /* OPENING, CLOSING: the thread that does it */
+};
+
+struct kr_tree_s {
+    struct device_s root;               /* its refs count the holds on the tree */
+    struct kroutine_runtime_s *runtime; /* atomic; NULL: it runs nothing any more */
+    uint32_t fork_generation;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* state, start_busy */
+    bool closing;
+    struct device_s *head; /* in order of creation; a device leaves when its memory goes */
+    struct device_s *tail;
+};
+
+/* --- device.c --- */
+
+/* `fixed`: device_destroy refuses it. */
+error_t kr_device_create(struct device_s **ret, struct kr_tree_s *tree, const char *name,
+                         const struct driver_s *driver, const char *text, bool fixed);
+/* One use more of the device that this spec made, or of a new one; waits for a thread that is
+   opening or closing the same. `whole`: the spec with its prefix. */
+error_t kr_device_by_spec(struct device_s **ret, struct kr_tree_s *tree,
+                          const struct driver_s *driver, const struct device_spec_s *spec,
+                          const char *whole);
+/* From OPEN to CLOSED: the first under tree->lock, then the second without it. */
+void kr_device_begin_close_locked(struct device_s *dev);
+void kr_device_close(struct device_s *dev);
+/* With a use of the device, which goes back when the driver refuses the accessor. */
+error_t kr_accessor_fill(struct device_accessor_s *acc, struct device_s *dev,
+                         enum driver_class_e cl);
+
+/* --- tree.c --- */
+
+/* The tree of `root`, NULL: of the default runtime. -EPERM, -ENOMEM with a text. */
+error_t kr_tree_of(struct kr_tree_s **ret, struct device_s *root);
+void kr_tree_free(struct kr_tree_s *tree);
+
+/* --- driver.c --- */
+
+const struct driver_s *kr_driver_find(const char *name, size_t length);
+void kr_driver_names(char *text, size_t size); /* "fd, file, tty" */
+const void *kr_driver_table(const struct driver_s *driver, enum driver_class_e cl);
+void kr_driver_classes(const struct driver_s *driver, char *text, size_t size); /* "char, uart" */
+
+/* --- class.c --- */
+
+/* -EINVAL: there is no such class. -ENOTSUP: this version has no calls for it. */
+error_t kr_class_check(enum driver_class_e cl);
+
+/* --- spec.c --- */
+
+/* `text` is what follows the prefix, `whole` all of it, for error texts. */
+error_t kr_spec_parse(struct device_spec_s **ret, const struct driver_s *driver, const char *text,
+                      const char *whole);
+void kr_spec_free(struct device_spec_s *spec);
+
+/* --- calls into a driver --- */
+
+void kr_device_left(struct device_s *dev, uint32_t refs); /* the slow end of kr_device_leave */
+
+/* Every call into a driver is between these two, kr_device_leave also after a refusal: until then
+   the memory of the device stays. -ECANCELED: closed. */
+static inline error_t kr_device_enter(struct device_s *dev)
+{
+    return kr_unlikely(kr_add(&dev->refs, 1) & KR_DEV_SHUT) ? -ECANCELED : 0;
+}
+
+static inline void kr_device_leave(struct device_s *dev)
+{
+    uint32_t refs = kr_sub(&dev->refs, 1) - 1;
+
+    if (kr_unlikely(refs & KR_DEV_SHUT))
+        kr_device_left(dev, refs);
+}
+
+/* NULL once the runtime is gone. */
+static inline struct kroutine_runtime_s *kr_device_runtime(const struct device_s *dev)
+{
+    return kr_load(&dev->tree->runtime);
+}
+
+/* False in a forked child: locks may be held for ever, descriptors are shared with the parent. */
+static inline bool kr_tree_usable(const struct kr_tree_s *tree)
+{
+    return tree->fork_generation == kr_load_relaxed(&kr_forks);
+}
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The drivers that the process knows: those of the library, then those that were registered. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+
+static const struct driver_s *const built_in[] = {
+    &kr_driver_fd, &kr_driver_file, &kr_driver_tty, &kr_driver_timer, &kr_driver_sim_char,
+};
+#define BUILT_IN (sizeof(built_in) / sizeof(built_in[0]))
+
+static struct {
+    pthread_mutex_t lock;
+    const struct driver_s **list;
+    unsigned count;
+    unsigned room;
+} added = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static const struct driver_s *get_locked(unsigned index)
+{
+    if (index < BUILT_IN)
+        return built_in[index];
+    index -= BUILT_IN;
+    return index < added.count ? added.list[index] : NULL;
+}
+
+const struct driver_s *driver_get(unsigned index)
+{
+    const struct driver_s *driver;
+
+    pthread_mutex_lock(&added.lock);
+    driver = get_locked(index);
+    pthread_mutex_unlock(&added.lock);
+    return driver;
+}
+
+const struct driver_s *kr_driver_find(const char *name, size_t length)
+{
+    const struct driver_s *driver;
+
+    for (unsigned i = 0; (driver = driver_get(i)); i++) {
+        if (strlen(driver->name) == length && memcmp(driver->name, name, length) == 0)
+            return driver;
+    }
+    return NULL;
+}
+
+static bool name_ok(const char *name)
+{
+    const char *p = name;
+
+    for (; *p; p++) {
+        if (!((*p | 32) >= 'a' && (*p | 32) <= 'z') && !(*p >= '0' && *p <= '9') && *p != '-')
+            return false;
+    }
+    return p > name;
+}
+
+/* As driver_register, with the lock. */
+static error_t add_locked(const struct driver_s *driver)
+{
+    const struct driver_s *other;
+
+    for (unsigned i = 0; (other = get_locked(i)); i++) {
+        if (strcmp(other->name, driver->name) == 0)
+            return -EEXIST;
+    }
+    if (added.count == added.room) {
+        unsigned room = added.room ? added.room * 2 : 8;
+        const struct driver_s **list = realloc(added.list, room * sizeof(*list));
+
+        if (!list)
+            return -ENOMEM;
+        added.list = list;
+        added.room = room;
+    }
+    added.list[added.count++] = driver;
+    return 0;
+}
+
+error_t driver_register(const struct driver_s *driver)
+{
+    error_t err;
+
+    if (!driver || !driver->name || !name_ok(driver->name) || !driver->f_open || !driver->f_close)
+        return -EINVAL;
+    pthread_mutex_lock(&added.lock);
+    err = add_locked(driver);
+    pthread_mutex_unlock(&added.lock);
+    return err;
+}
+
+void kr_driver_names(char *text, size_t size)
+{
+    const struct driver_s *driver;
+    size_t used = 0;
+
+    text[0] = 0;
+    for (unsigned i = 0; used < size && (driver = driver_get(i)); i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", driver->name);
+}
+
+const void *kr_driver_table(const struct driver_s *driver, enum driver_class_e cl)
+{
+    for (unsigned i = 0; i < DRIVER_CLASSES_MAX && driver->classes[i]; i++) {
+        if (driver->classes[i]->cl == cl)
+            return driver->classes[i];
+    }
+    return NULL;
+}
+
+void kr_driver_classes(const struct driver_s *driver, char *text, size_t size)
+{
+    size_t used = 0;
+
+    snprintf(text, size, "none");
+    for (unsigned i = 0; i < DRIVER_CLASSES_MAX && driver->classes[i] && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                 device_class_name(driver->classes[i]->cl));
+}

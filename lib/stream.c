@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams: who serves a direction, and when.
+ *
+ * States of a direction, besides its queue of requests:
+ *
+ *     free ──seize──▶ pumped ──(-EINPROGRESS)──▶ under way ──complete──▶ pumped ──▶ free
+ *
+ * `seize` is done under the lock by a submit, an event, a timer or a close, whoever comes first;
+ * the others leave a note (`dirty`, `ready`, `tick`, `closed`) and go: the pumper looks for notes
+ * under the lock before it frees the direction. Only the pumper executes kroutines of requests
+ * that end by I/O, time-out or close, so they come in order; only cancel takes requests out beside
+ * it, without executing anything.
+ *
+ * A request is QUEUED (can be cancelled: 0), ACTIVE (its memory is in a system call right now, or
+ * in an operation under way: -EBUSY, and it becomes ABORTED), or over (IDLE: -EBUSY).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "stream_internal.h"
+
+static struct kr_clock_s *clock_of(const struct kr_stream_s *s)
+{
+    return &s->rt->clocks[KR_CLOCK_MONOTONIC];
+}
+
+/* --- references --- */
+
+static void hold(struct kr_stream_s *s)
+{
+    kr_add(&s->refs, 1);
+}
+
+void kr_stream_put(struct kr_stream_s *s)
+{
+    if (kr_sub(&s->refs, 1) != 1)
+        return;
+    for (int i = 0; i < KR_DIRS; i++) {
+        pthread_mutex_destroy(&s->dir[i].lock);
+        pthread_cond_destroy(&s->dir[i].quiet);
+    }
+    kr_frame_cleanup(&s->frames);
+    free(s);
+}
+
+void *kr_stream_pv(const struct kr_stream_s *s)
+{
+    return s->pv;
+}
+
+/* --- the pump --- */
+
+/* With the lock. True: the caller has the pump, and must serve(). */
+static bool seize(struct kr_dir_s *d)
+{
+    if (d->pumping) {
+        d->dirty = true;
+        return false;
+    }
+    d->pumping = true;
+    d->pumper = pthread_self();
+    hold(d->stream);
+    return true;
+}
+
+static void execute(struct kr_done_s *done)
+{
+    struct dev_request_s *rq = done->first;
+
+    while (rq) {
+        struct dev_request_s *next = rq->next;
+
+        dev_request_done(rq); /* may be freed in here */
+        rq = next;
+    }
+}
+
+static enum kr_step_e finish_all(struct kr_dir_s *d, struct kr_done_s *done)
+{
+    if (!d->queue.head)
+        return KR_STEP_WAIT;
+    while (d->queue.head)
+        kr_stream_finish(d, kr_head(d), d->closed, done);
+    return KR_STEP_AGAIN;
+}
+
+/* With the lock: ends what is late, and finds out what will be next. */
+static void expire(struct kr_dir_s *d, struct kr_done_s *done)
+{
+    uint64_t now = kr_clock_now(clock_of(d->stream)), earliest = UINT64_MAX;
+    struct dev_request_s *rq, *next;
+
+    d->tick = false;
+    for (rq = d->queue.head; rq && d->timed; rq = next) {
+        next = rq->next;
+        if (!rq->expires)
+            continue;
+        if (rq->expires <= now)
+            kr_stream_finish(d, dev_char_rq_cast(rq), -ETIMEDOUT, done);
+        else if (rq->expires < earliest)
+            earliest = rq->expires;
+    }
+    d->earliest = earliest == UINT64_MAX ? 0 : earliest;
+}
+
+/* With the lock; may release it for a while. */
+static enum kr_step_e look(struct kr_dir_s *d, struct kr_done_s *done)
+{
+    if (d->closed)
+        return finish_all(d, done);
+    if (d->tick) {
+        expire(d, done);
+        return KR_STEP_AGAIN;
+    }
+    return d->queue.head ? kr_stream_step(d, done) : KR_STEP_WAIT;
+}
+
+/* When this direction must be looked at without an event: ns, 0: never. */
+static uint64_t next_tick(const struct kr_dir_s *d)
+{
+    if (!d->queue.head || d->closed)
+        return 0;
+    if (d->drain_at && (!d->earliest || d->drain_at < d->earliest))
+        return d->drain_at;
+    return d->timed ? d->earliest : 0;
+}
+
+/* The pumper, without the lock. An armed timer holds a reference. */
+static void set_timer(struct kr_dir_s *d, uint64_t at)
+{
+    uint64_t old = d->timer_at;
+    error_t err;
+
+    if (old && kr_clock_cancel(clock_of(d->stream), &d->timer)) {
+        /* It is firing, and will leave its note: nothing to arm. If it has not cleared timer_at
+           yet, any small value keeps the pumper from coming here again before it does. */
+        pthread_mutex_lock(&d->lock);
+        if (d->timer_at == old)
+            d->timer_at = 1;
+        pthread_mutex_unlock(&d->lock);
+        return;
+    }
+    if (!old)
+        hold(d->stream);
+    pthread_mutex_lock(&d->lock);
+    d->timer_at = at;
+    pthread_mutex_unlock(&d->lock);
+    d->timer.delay = 0;
+    d->timer.deadline = at;
+    err = kr_clock_request(clock_of(d->stream), &d->timer);
+    if (!err)
+        return;
+    pthread_mutex_lock(&d->lock);
+    d->timer_at = 0;
+    d->tick = err == -ETIMEDOUT; /* it is that late already */
+    pthread_mutex_unlock(&d->lock);
+    kr_stream_put(d->stream);
+}
+
+/* With the lock, nothing to do now. True: something was set up, look again; the lock was released.
+ */
+static bool prepare_to_wait(struct kr_dir_s *d)
+{
+    struct kr_stream_s *s = d->stream;
+    uint64_t at = next_tick(d);
+
+    if (d->queue.head && !d->closed && !d->armed && !d->drain_at) {
+        d->armed = true;
+        pthread_mutex_unlock(&d->lock);
+        s->ops->arm(s, d->which);
+        return true;
+    }
+    if (at && (!d->timer_at || at < d->timer_at)) {
+        pthread_mutex_unlock(&d->lock);
+        set_timer(d, at);
+        return true;
+    }
+    return false;
+}
+
+/* Without the lock, with the pump: until nothing is left to do now. */
+static void serve(struct kr_dir_s *d)
+{
+    struct kr_stream_s *s = d->stream;
+
+    for (;;) {
+        struct kr_done_s done = {0};
+        enum kr_step_e step;
+
+        pthread_mutex_lock(&d->lock);
+        d->dirty = false;
+        step = look(d, &done);
+        if (step == KR_STEP_STARTED) {
+            pthread_mutex_unlock(&d->lock); /* the pump goes with the operation */
+            return;
+        }
+        if (step == KR_STEP_AGAIN) {
+            pthread_mutex_unlock(&d->lock);
+            execute(&done);
+            continue;
+        }
+        if (prepare_to_wait(d))
+            continue;
+        if (d->dirty) {
+            pthread_mutex_unlock(&d->lock);
+            continue;
+        }
+        d->pumping = false;
+        if (d->closing)
+            pthread_cond_broadcast(&d->quiet);
+        pthread_mutex_unlock(&d->lock);
+        kr_stream_put(s);
+        return;
+    }
+}
+
+/* Takes the lock; seizes and serves when the direction is free. */
+static void pump(struct kr_dir_s *d)
+{
+    bool mine;
+
+    pthread_mutex_lock(&d->lock);
+    mine = seize(d);
+    pthread_mutex_unlock(&d->lock);
+    if (mine)
+        serve(d);
+}
+
+/* --- events --- */
+
+/* How many events in a row may come unasked before the descriptor is disarmed: a reader that is
+   between two requests is common, a writer that has nothing to write is not. */
+static const uint8_t patience[KR_DIRS] = {[KR_DIR_READ] = 8, [KR_DIR_WRITE] = 1};
+
+void kr_stream_ready(struct kr_stream_s *s, enum kr_dir_e dir)
+{
+    struct kr_dir_s *d = &s->dir[dir];
+    bool disarm = false, mine = false;
+
+    pthread_mutex_lock(&d->lock);
+    d->ready = true;
+    if (d->pumping || d->queue.head) {
+        d->spurious = 0;
+        if (!d->pumping && dir == KR_DIR_READ && s->fd >= 0 && kr_self.reactor == s->rt) {
+            /* Served after this batch of events, together with others. */
+            if (!s->runnable) {
+                s->runnable = true;
+                hold(s);
+                s->runnable_next = s->rt->runnable;
+                s->rt->runnable = s;
+            }
+        } else {
+            mine = seize(d);
+        }
+    } else if (d->armed && ++d->spurious >= patience[dir] && s->ops->disarm) {
+        /* With the pump: an arm by another thread must not be overtaken. */
+        d->spurious = 0;
+        d->armed = false;
+        disarm = mine = seize(d);
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (disarm)
+        s->ops->disarm(s, dir);
+    if (mine)
+        serve(d);
+}
+
+void kr_stream_hup(struct kr_stream_s *s)
+{
+    kr_store(&s->hup, true);
+}
+
+void kr_stream_gone(struct kr_stream_s *s)
+{
+    for (int i = 0; i < KR_DIRS; i++) {
+        struct kr_dir_s *d = &s->dir[i];
+
+        pthread_mutex_lock(&d->lock);
+        if (!d->closed)
+            d->closed = KR_STREAM_GONE;
+        pthread_mutex_unlock(&d->lock);
+        pump(d);
+    }
+}
+
+void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result)
+{
+    struct kr_dir_s *d = &s->dir[dir];
+    struct kr_done_s done = {0};
+
+    pthread_mutex_lock(&d->lock);
+    d->async_done = true;
+    d->async_result = result;
+    if (!d->async_returned) {
+        /* Faster than the call that started it: that one goes on. */
+        pthread_mutex_unlock(&d->lock);
+        return;
+    }
+    d->async = false;
+    d->pumper = pthread_self();
+    kr_stream_end_io(d, result, &done);
+    pthread_mutex_unlock(&d->lock);
+    execute(&done);
+    serve(d);
+}
+
+static KROUTINE_EXEC(timer_fired)
+{
+    struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, timer.base.kr);
+    struct kr_stream_s *s = d->stream;
+    bool mine, abort;
+
+    (void)flags;
+    pthread_mutex_lock(&d->lock);
+    d->timer_at = 0;
+    d->tick = true;
+    mine = seize(d);
+    abort = !mine && d->async && d->async_returned && !d->async_done;
+    pthread_mutex_unlock(&d->lock);
+    if (abort)
+        s->ops->abort(s, d->which);
+    if (mine)
+        serve(d);
+    kr_stream_put(s);
+}
+
+static KROUTINE_EXEC(kicked)
+{
+    struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, kick);
+    struct kr_stream_s *s = d->stream;
+
+    (void)flags;
+    pthread_mutex_lock(&d->lock);
+    d->kicked = false;
+    pthread_mutex_unlock(&d->lock);
+    pump(d);
+    kr_stream_put(s);
+}
+
+/* --- batches of reads, on the reactor --- */
+
+struct batch_s {
+    struct kr_dir_s *dir[KR_BATCH_MAX];
+    struct kr_read_s read[KR_BATCH_MAX];
+    int count;
+};
+
+static void collect(struct kroutine_runtime_s *rt, struct batch_s *b)
+{
+    while (rt->runnable && b->count < KR_BATCH_MAX) {
+        struct kr_stream_s *s = rt->runnable;
+        struct kr_dir_s *d = &s->dir[KR_DIR_READ];
+        bool mine, batched = false;
+
+        rt->runnable = s->runnable_next;
+        s->runnable = false;
+        pthread_mutex_lock(&d->lock);
+        mine = seize(d);
+        if (mine) {
+            batched = kr_stream_begin_read(d);
+            if (batched) {
+                b->dir[b->count] = d;
+                b->read[b->count].fd = s->fd;
+                b->read[b->count].iov = d->iov;
+                b->read[b->count].iov_count = (int)d->active;
+                b->count++;
+            }
+        }
+        pthread_mutex_unlock(&d->lock);
+        if (mine && !batched)
+            serve(d);
+        kr_stream_put(s);
+    }
+}
+
+void kr_stream_run_batch(struct kroutine_runtime_s *rt)
+{
+    const struct kr_loop_ops_s *ops = rt->backend->loop;
+
+    while (rt->runnable) {
+        struct batch_s b = {.count = 0};
+
+        collect(rt, &b);
+        if (b.count > 1 && ops->read_batch)
+            ops->read_batch(rt->loop, b.read, b.count);
+        for (int i = 0; i < b.count; i++) {
+            struct kr_dir_s *d = b.dir[i];
+            struct kr_stream_s *s = d->stream;
+            struct kr_done_s done = {0};
+            ssize_t n = b.read[i].result;
+
+            if (b.count == 1 || !ops->read_batch)
+                n = s->ops->readv(s, d->iov, b.read[i].iov_count);
+            else if (s->ops->read_result)
+                n = s->ops->read_result(s, n);
+            pthread_mutex_lock(&d->lock);
+            kr_stream_end_io(d, n, &done);
+            pthread_mutex_unlock(&d->lock);
+            execute(&done);
+            serve(d);
+        }
+    }
+}
+
+/* --- the class --- */
+
+static struct kr_dir_s *dir_of(struct kr_stream_s *s, const struct dev_char_rq_s *rq)
+{
+    return &s->dir[rq->type >= DEV_CHAR_WRITE ? KR_DIR_WRITE : KR_DIR_READ];
+}
+
+static bool supports(const struct kr_stream_s *s, const struct kr_dir_s *d,
+                     const struct dev_char_rq_s *rq)
+{
+    bool frame = rq->type == DEV_CHAR_READ_FRAME || rq->type == DEV_CHAR_WRITE_FRAME ||
+                 rq->type == DEV_CHAR_WRITE_FRAME_FLUSH;
+    bool poll = rq->type == DEV_CHAR_READ_POLL || rq->type == DEV_CHAR_WRITE_POLL;
+
+    if (!s->can[d->which])
+        return false;
+    if (s->ops->recv_frame) /* records: bytes of two must not be mixed, nor the rest of one lost */
+        return frame || poll;
+    return !frame || s->framing.kind != KR_FRAMING_NONE;
+}
+
+/* Does the loop say that nothing has come since this direction was found empty? */
+static bool known_empty(const struct kr_dir_s *d)
+{
+    struct kroutine_runtime_s *rt = d->stream->rt;
+    const struct kr_loop_ops_s *ops = rt->backend->loop;
+
+    return d->armed && d->stream->fd >= 0 && ops->quiet && kr_self.reactor == rt &&
+           ops->quiet(rt->loop);
+}
+
+void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
+{
+    struct kr_dir_s *d = dir_of(s, rq);
+    bool mine = false;
+    error_t err = supports(s, d, rq) ? 0 : -ENOTSUP;
+
+    pthread_mutex_lock(&d->lock);
+    if (d->closed)
+        err = d->closed;
+    if (err) {
+        pthread_mutex_unlock(&d->lock);
+        rq->error = (int16_t)err;
+        dev_request_done(&rq->base);
+        return;
+    }
+    rq->rq_state = DEV_RQ_QUEUED;
+    dev_rq_pushback(&d->queue, &rq->base);
+    if (rq->expires) {
+        d->timed++;
+        if (!d->earliest || rq->expires < d->earliest)
+            d->earliest = rq->expires;
+    }
+    if (d->queue.head == &rq->base && !d->ready && !d->pumping)
+        d->ready = !known_empty(d);
+    if (d->queue.head == &rq->base || d->ready || rq->expires || d->pumping)
+        mine = seize(d);
+    /* Otherwise others wait before this one, for an event. */
+    pthread_mutex_unlock(&d->lock);
+    if (mine)
+        serve(d);
+}
+
+error_t kr_stream_cancel(struct kr_stream_s *s, struct dev_char_rq_s *rq)
+{
+    struct kr_dir_s *d = dir_of(s, rq);
+    bool abort = false, kick = false, was_head;
+
+    pthread_mutex_lock(&d->lock);
+    if (rq->rq_state != DEV_RQ_QUEUED) {
+        if (rq->rq_state == DEV_RQ_ACTIVE) {
+            rq->rq_state = DEV_RQ_ABORTED;
+            abort = d->async && d->async_returned && !d->async_done;
+        }
+        pthread_mutex_unlock(&d->lock);
+        if (abort)
+            s->ops->abort(s, d->which);
+        return -EBUSY;
+    }
+    was_head = d->queue.head == &rq->base;
+    dev_rq_remove(&d->queue, &rq->base);
+    if (rq->expires)
+        d->timed--;
+    rq->rq_state = DEV_RQ_IDLE;
+    if (was_head)
+        d->drain_at = 0;
+    if (was_head && d->queue.head && !d->kicked) {
+        /* The next one may have waited for this one only. No handler may run in here, so the
+           reactor looks after it. */
+        d->kicked = kick = true;
+        hold(s);
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (kick)
+        kroutine_exec(&d->kick);
+    return 0;
+}
+
+/* --- life --- */
+
+static void init_dir(struct kr_stream_s *s, enum kr_dir_e which)
+{
+    struct kr_dir_s *d = &s->dir[which];
+
+    d->stream = s;
+    d->which = which;
+    d->ready = true; /* not known: worth a try */
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->quiet, NULL);
+    dev_rq_queue_init(&d->queue);
+    dev_timer_rq_init_immediate(&d->timer, timer_fired);
+    d->timer.base.kr.runtime = s->rt;
+    kroutine_init_sched_switch(&d->kick, kicked);
+    kroutine_bind(&d->kick, s->rt);
+    d->kick.mark = KR_INTERNAL;
+}
+
+error_t kr_stream_create(struct kr_stream_s **ret, const struct kr_stream_config_s *config,
+                         void *pv)
+{
+    struct kroutine_runtime_s *rt = device_runtime(config->dev);
+    struct kr_stream_s *s;
+    error_t err = kr_clock_open(&rt->clocks[KR_CLOCK_MONOTONIC]); /* for time-outs and flushes */
+
+    if (err)
+        return err;
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->ops = config->ops;
+    s->dev = config->dev;
+    s->rt = rt;
+    s->framing = config->framing;
+    s->fd = config->fd;
+    s->short_is_empty = config->short_is_empty;
+    s->can[KR_DIR_READ] = config->readable;
+    s->can[KR_DIR_WRITE] = config->writable;
+    s->refs = 1;
+    s->pv = pv;
+    err = kr_frame_init(&s->frames, &s->framing);
+    if (err) {
+        free(s);
+        return err;
+    }
+    init_dir(s, KR_DIR_READ);
+    init_dir(s, KR_DIR_WRITE);
+    *ret = s;
+    return 0;
+}
+
+static void close_dir(struct kr_dir_s *d, error_t error)
+{
+    struct kr_stream_s *s = d->stream;
+    struct kr_done_s done = {0};
+    bool mine, abort;
+
+    pthread_mutex_lock(&d->lock);
+    if (!d->closed)
+        d->closed = error;
+    mine = seize(d);
+    abort = !mine && d->async && d->async_returned && !d->async_done;
+    if (!mine && !d->async && pthread_equal(d->pumper, pthread_self())) {
+        /* A handler of this direction, further up on this stack, closes the device. */
+        finish_all(d, &done);
+        pthread_mutex_unlock(&d->lock);
+        execute(&done);
+        return;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (mine)
+        serve(d);
+    if (abort)
+        s->ops->abort(s, d->which);
+    pthread_mutex_lock(&d->lock);
+    d->closing = true;
+    while (d->pumping)
+        pthread_cond_wait(&d->quiet, &d->lock);
+    pthread_mutex_unlock(&d->lock);
+}
+
+void kr_stream_close(struct kr_stream_s *s, error_t error)
+{
+    for (int i = 0; i < KR_DIRS; i++) {
+        struct kr_dir_s *d = &s->dir[i];
+        bool armed;
+
+        close_dir(d, error);
+        pthread_mutex_lock(&d->lock);
+        armed = d->timer_at != 0;
+        pthread_mutex_unlock(&d->lock);
+        if (armed && kr_clock_cancel(clock_of(s), &d->timer) == 0) {
+            d->timer_at = 0;
+            kr_stream_put(s);
+        }
+    }
+}

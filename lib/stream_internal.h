@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by stream.c (who pumps, and when) and stream_io.c (what one step of I/O does). */
+#ifndef KR_STREAM_INTERNAL_H
+#define KR_STREAM_INTERNAL_H
+
+#include "frame.h"
+#include "internal.h"
+#include "stream.h"
+
+#define KR_STREAM_IOV   16
+#define KR_STREAM_SCRAP 512
+
+/* What a step of a direction came to. */
+enum kr_step_e {
+    KR_STEP_AGAIN,   /* look again: something completed or changed */
+    KR_STEP_WAIT,    /* nothing to do before an event, or the timer */
+    KR_STEP_STARTED, /* an operation is under way: its completion goes on */
+};
+
+struct kr_dir_s {
+    struct kr_stream_s *stream;
+    enum kr_dir_e which;
+    pthread_mutex_t lock; /* guards what follows, up to the mark */
+    pthread_cond_t quiet; /* close waits: nobody pumps */
+    struct dev_request_queue_root_s queue;
+    uint32_t timed;      /* requests in the queue that have a time-out */
+    uint64_t earliest;   /* no time-out before this, ns; 0: none */
+    error_t closed;      /* not 0: every request ends with this */
+    bool pumping;        /* somebody serves this direction */
+    bool dirty;          /* look again before giving up the pump */
+    bool ready;          /* worth trying */
+    bool armed;          /* the driver will call kr_stream_ready */
+    bool tick;           /* the timer has fired */
+    bool async;          /* an operation that gives -EINPROGRESS may be under way … */
+    bool async_returned; /* … the driver's function has said so … */
+    bool async_done;     /* … it is complete, async_result is there */
+    bool closing;        /* a thread waits on `quiet` */
+    uint8_t spurious;    /* events in a row that nobody waited for */
+    ssize_t async_result;
+    pthread_t pumper; /* while pumping and not in an operation under way */
+
+    /* The pumper's alone: */
+    unsigned active; /* requests at the head that take part in the I/O */
+    struct iovec iov[KR_STREAM_IOV];
+    size_t iov_total;
+    uint8_t frame_head[4], frame_tail[1];
+    uint64_t drain_at;           /* ns, 0: no question to ask again */
+    struct dev_timer_rq_s timer; /* earliest time-out, or drain_at */
+    uint64_t timer_at;           /* 0: not armed; written under the lock */
+    struct kroutine_s kick;      /* SCHED_SWITCH: pumps from the reactor, for cancel */
+    bool kicked;                 /* with the lock */
+};
+
+struct kr_stream_s {
+    const struct kr_stream_ops_s *ops;
+    struct device_s *dev;
+    struct kroutine_runtime_s *rt;
+    struct kr_framing_s framing;
+    struct kr_frame_buffer_s frames;
+    int fd;
+    bool short_is_empty;
+    bool hup; /* atomic */
+    bool can[KR_DIRS];
+    uint32_t refs; /* atomic: the driver's, pumpers, armed timers, kicks, the reactor's list */
+    uint8_t scrap[KR_STREAM_SCRAP]; /* where discarded bytes go: never looked at */
+    void *pv;
+    struct kr_dir_s dir[KR_DIRS];
+    struct kr_stream_s *runnable_next; /* reactor: rt->runnable */
+    bool runnable;
+};
+
+static inline enum dev_char_rq_type_e kr_type(const struct dev_request_s *rq)
+{
+    return (enum dev_char_rq_type_e)rq->type;
+}
+
+static inline struct dev_char_rq_s *kr_head(const struct kr_dir_s *d)
+{
+    return dev_char_rq_head(&d->queue);
+}
+
+/* Requests that end together, in order, when the lock is gone. */
+struct kr_done_s {
+    struct dev_request_s *first;
+    struct dev_request_s *last;
+};
+
+/* With the lock: out of the queue, into the list of those that end. */
+void kr_stream_finish(struct kr_dir_s *d, struct dev_char_rq_s *rq, error_t error,
+                      struct kr_done_s *done);
+
+/* With the lock, the pump, and a request at the head: one step. Unlocks around I/O. */
+enum kr_step_e kr_stream_step(struct kr_dir_s *d, struct kr_done_s *done);
+/* With the lock: is the next step a plain read, for a batch? Prepares it: iov, active. */
+bool kr_stream_begin_read(struct kr_dir_s *d);
+/* With the lock: what the I/O on d->iov has given. */
+enum kr_step_e kr_stream_end_io(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done);
+
+#endif

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compiles and runs every program that the documentation shows, and reports each as a TAP case.
+
+A program is a literal block of the EXAMPLES section of a man page, or a fenced C block of the
+README, that defines main. It must compile without a warning, end within the time limit and exit
+with 0. The SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds
+every prototype that has drifted.
+
+usage: programs.py COMPILER OUTPUT-FOLDER LINK-FLAG...
+"""
+import concurrent.futures
+import html.parser
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TIME_LIMIT = 30
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+
+
+class Page(html.parser.HTMLParser):
+    """A man page as mandoc renders it: text and literal blocks of each section."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.sections = {}
+        self.literals = {}
+        self.title = None
+        self.heading = None
+        self.literal = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "h1":
+            self.heading = ""
+        elif tag == "pre":
+            self.literal = ""
+        elif tag == "br" and self.title:
+            self.sections[self.title] += "\n"
+
+    def handle_endtag(self, tag):
+        if tag == "h1":
+            self.title, self.heading = self.heading.strip(), None
+            self.sections[self.title] = ""
+        elif tag == "pre":
+            self.literals.setdefault(self.title, []).append(self.literal)
+            self.literal = None
+
+    def handle_data(self, data):
+        if self.heading is not None:
+            self.heading += data
+            return
+        if self.literal is not None:
+            self.literal += data
+        elif self.title:
+            self.sections[self.title] += data
+
+
+def defines_main(code):
+    return re.search(r"^(int\s+)?main\s*\(", code, re.M) is not None
+
+
+def man_cases():
+    """Yields (name, source, is it a program?)."""
+    for path in sorted((ROOT / "man").glob("*.[137]")):
+        text = path.read_text(encoding="utf-8")
+        if text.startswith(".so ") or re.search(r"^\.so ", text, re.M):
+            continue  # an alias
+        done = subprocess.run(["mandoc", "-T", "html", str(path)], check=True,
+                              capture_output=True, text=True, encoding="utf-8")
+        page = Page(done.stdout)
+        for index, code in enumerate(filter(defines_main, page.literals.get("EXAMPLES", []))):
+            yield f"{path.name} program {index + 1}", code, True
+        synopsis = page.sections.get("SYNOPSIS", "")
+        if path.suffix == ".3":
+            yield f"{path.name} synopsis", synopsis_source(synopsis), False
+
+
+# A return type, the name of a function, its arguments.
+PROTOTYPE = re.compile(r"(?:(?:const|struct|enum|unsigned) )*[a-z_]\w* \**[a-z]\w*\(.*\)")
+
+
+def synopsis_source(text):
+    """The includes and prototypes; macros are shown there by example, and left out."""
+    text = re.sub(r"\s+", " ", text)
+    lines = re.findall(r"#include <[^>]+>", text)
+    for statement in re.sub(r"#include <[^>]+>", ";", text).split(";"):
+        if prototype := PROTOTYPE.search(statement):
+            lines.append(prototype[0] + ";")
+    return "\n".join(lines) + "\n"
+
+
+def readme_cases():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```c\n(.*?)^```", text, re.M | re.S)
+    for index, code in enumerate(filter(defines_main, blocks)):
+        yield f"README.md program {index + 1}", code, True
+
+
+def run_case(case, compiler, folder, link):
+    """Returns (name, None or what went wrong)."""
+    name, code, is_program = case
+    base = folder / re.sub(r"[^A-Za-z0-9]+", "-", name)
+    source = base.with_suffix(".c")
+    source.write_text(code, encoding="utf-8")
+    command = compiler + ["-std=gnu11", *WARNINGS, f"-I{ROOT}/include", str(source)]
+    command += ["-o", str(base), *link] if is_program else ["-fsyntax-only"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        return name, "$ " + shlex.join(command) + "\n" + done.stderr
+    if not is_program:
+        return name, None
+    try:
+        done = subprocess.run([str(base)], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=TIME_LIMIT, cwd=folder)
+    except subprocess.TimeoutExpired:
+        return name, f"still running after {TIME_LIMIT} seconds"
+    if done.returncode != 0:
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        return name, f"exit status {done.returncode}\n{output}"
+    return name, None
+
+
+def main():
+    compiler = shlex.split(sys.argv[1])
+    folder = pathlib.Path(sys.argv[2])
+    link = sys.argv[3:] + ["-pthread"]
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = list(readme_cases()) + list(man_cases())
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda case: run_case(case, compiler, folder, link), cases)
+        for number, (name, problem) in enumerate(results, 1):
+            print(f"{'not ok' if problem else 'ok'} {number} - {name}")
+            if problem:
+                failed += 1
+                print("\n".join("# " + line for line in problem.splitlines()))
+    print(f"1..{len(cases)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

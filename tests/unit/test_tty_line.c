@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Line settings on ports that no test machine has: the file is compiled in here, over an ioctl of
+   the test that makes what its hardware can. */
+#include "kt.h"
+
+#include <stdarg.h>
+
+#define ioctl fake_ioctl
+#include "../../backends/tty/line.c"
+
+static struct termios2 port;
+static uint32_t clock_hz; /* baud rates are this divided by 16 n; 0: any */
+static tcflag_t stuck;    /* bits of c_cflag that cannot be set */
+static int fail;          /* errno of the next call */
+
+int fake_ioctl(int fd, unsigned long request, ...)
+{
+    struct termios2 *line;
+    va_list args;
+
+    (void)fd;
+    va_start(args, request);
+    line = va_arg(args, struct termios2 *);
+    va_end(args);
+    if (fail) {
+        errno = fail;
+        return -1;
+    }
+    if (request == TCGETS2) {
+        *line = port;
+        return 0;
+    }
+    ck_assert_uint_eq(request, TCSETS2);
+    port = *line;
+    port.c_cflag &= ~stuck;
+    if (clock_hz && (line->c_cflag & CBAUD) == BOTHER) {
+        uint32_t divisor = (clock_hz / 16 + line->c_ospeed / 2) / line->c_ospeed;
+
+        port.c_ospeed = port.c_ispeed = clock_hz / 16 / (divisor ? divisor : 1);
+    }
+    return 0;
+}
+
+static void reset(void)
+{
+    memset(&port, 0, sizeof port);
+    port.c_cflag = CS8 | B9600 | HUPCL | PARENB | CMSPAR;
+    port.c_iflag = ICRNL | IXON | BRKINT;
+    port.c_lflag = ICANON | ECHO;
+    port.c_ospeed = 9600;
+    clock_hz = 0;
+    stuck = 0;
+    fail = 0;
+}
+
+START_TEST(every_setting)
+{
+    struct dev_uart_config_s config, back;
+
+    for (unsigned data = 5; data <= 8; data++)
+        for (unsigned stop = 1; stop <= 2; stop++)
+            for (unsigned p = 0; p <= 2; p++)
+                for (unsigned f = 0; f <= 2; f++) {
+                    reset();
+                    config = (struct dev_uart_config_s){57600, (uint8_t)data, (uint8_t)stop,
+                                                        (uint8_t)p, (uint8_t)f};
+                    ck_assert_int_eq(tty_line_validate(&config), 0);
+                    ck_assert_int_eq(tty_line_apply(3, &config), 0);
+                    tty_line_describe(&port, &back);
+                    ck_assert_mem_eq(&back, &config, sizeof back);
+                    ck_assert_uint_eq(port.c_cflag & (HUPCL | CMSPAR), HUPCL);
+                    ck_assert_uint_eq(port.c_iflag & INPCK, p ? INPCK : 0);
+                    ck_assert_uint_eq(port.c_iflag & (IXON | IXOFF), f == 2 ? IXON | IXOFF : 0);
+                    ck_assert_uint_eq(tty_line_char_ns(&config), (1 + data + stop + (p ? 1 : 0)) *
+                                                                     UINT64_C(1000000000) / 57600);
+                }
+}
+END_TEST
+
+START_TEST(the_baud_rate_stays)
+{
+    struct dev_uart_config_s config = {0, 8, 1, 0, 0};
+
+    reset();
+    ck_assert_int_eq(tty_line_apply(3, &config), 0);
+    ck_assert_uint_eq(port.c_cflag & CBAUD, B9600);
+    ck_assert_uint_eq(port.c_ospeed, 9600);
+    ck_assert_uint_eq(tty_line_char_ns(&config), 100000);
+}
+END_TEST
+
+static void expect_baud(uint32_t baud, error_t err, const char *text)
+{
+    struct dev_uart_config_s config = {baud, 8, 1, 0, 0};
+
+    ck_assert_int_eq(tty_line_apply(3, &config), err);
+    if (text)
+        ck_assert_str_eq(kroutine_error_text(), text);
+}
+
+START_TEST(baud_rates_that_are_off)
+{
+    reset();
+    clock_hz = 1843200; /* 115200 at most */
+    expect_baud(115200, 0, NULL);
+    expect_baud(14200, 0, NULL); /* 14400: 1.4 % off */
+    expect_baud(111900, 0, NULL);
+    expect_baud(111700, -ENOTSUP, "the port makes 115200 baud, not the 111700 asked for");
+    expect_baud(230400, -ENOTSUP, "the port makes 115200 baud, not the 230400 asked for");
+    expect_baud(100000, -ENOTSUP, "the port makes 115200 baud, not the 100000 asked for");
+    expect_baud(UINT32_MAX, -ENOTSUP, NULL);
+}
+END_TEST
+
+START_TEST(refused_settings)
+{
+    struct dev_uart_config_s config = {9600, 7, 2, DEV_UART_PARITY_ODD, DEV_UART_FLOW_RTSCTS};
+
+    reset();
+    stuck = CRTSCTS;
+    ck_assert_int_eq(tty_line_apply(3, &config), -ENOTSUP);
+    ck_assert_str_eq(kroutine_error_text(), "the port refused flow=rtscts: it keeps none");
+    stuck = CSTOPB;
+    ck_assert_int_eq(tty_line_apply(3, &config), -ENOTSUP);
+    ck_assert_str_eq(kroutine_error_text(), "the port refused stop=2: it keeps 1");
+    stuck = PARODD;
+    ck_assert_int_eq(tty_line_apply(3, &config), -ENOTSUP);
+    ck_assert_str_eq(kroutine_error_text(), "the port refused parity=odd: it keeps even");
+    fail = EIO;
+    ck_assert_int_eq(tty_line_apply(3, &config), -EIO);
+    ck_assert_str_eq(kroutine_error_text(), "cannot read the line settings: Input/output error");
+}
+END_TEST
+
+Suite *kt_suite(void)
+{
+    Suite *s = suite_create("tty_line");
+
+    kt_add(s, every_setting, 10);
+    kt_add(s, the_baud_rate_stays, 10);
+    kt_add(s, baud_rates_that_are_off, 10);
+    kt_add(s, refused_settings, 10);
+    return s;
+}
