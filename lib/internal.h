@@ -65,6 +65,8 @@ const struct kroutine_s *kr_runq_newest(struct kr_runq_s *q); /* of the inboxes,
 
 void kr_seq_exec(struct kroutine_sequence_s *seq, struct kroutine_s *kr); /* pending already */
 bool kr_seq_try_enter(struct kroutine_sequence_s *seq); /* for a run in line: nothing ahead */
+void kr_seq_start(
+    struct kroutine_sequence_s *seq); /* the handler whose turn it is, on this thread */
 void kr_seq_leave(struct kroutine_sequence_s *seq);
 bool kr_seq_remove(struct kroutine_sequence_s *seq, struct kroutine_s *kr); /* not its turn yet */
 /* kroutine.c: puts a pending kroutine, whose turn it is, where its base policy runs it. */

@@ -213,6 +213,8 @@ static void run(struct kroutine_s *kr, bool deferred)
     flags |= state & KR_ST_FLAGS;
     if (state & KR_ST_TRIGGERED)
         flags |= KROUTINE_EXEC_TRIGGERED;
+    if (seq)
+        kr_seq_start(seq);
     exec(kr, (enum kroutine_exec_flags_e)flags);
     kr_thread_leave();
     if (seq)
@@ -324,14 +326,9 @@ static bool trigger_exec(struct kroutine_s *kr, uint8_t user_flags)
     return launch(kr, (enum kroutine_policy_e)armed);
 }
 
-/* False: it was pending already, the runs merge. TRIGGER kroutines apart, the state is 0 when it is
-   not: no need to fetch it first, which would be one more trip to the CPU that wrote it last. */
+/* False: it was pending already, the runs merge. */
 static bool make_pending(struct kroutine_s *kr, uint8_t user_flags)
 {
-    uint32_t old = 0;
-
-    if (kr_likely(kr_cas(&kr->state, &old, KR_ST_PENDING | user_flags)))
-        return true;
     return !(kr_or(&kr->state, KR_ST_PENDING | user_flags) & KR_ST_PENDING);
 }
 

@@ -12,7 +12,21 @@ void kroutine_seq_init(struct kroutine_sequence_s *seq)
 {
     pthread_mutex_init(&seq->lock, NULL);
     seq->head = seq->tail = NULL;
-    seq->busy = false;
+    seq->busy = seq->started = false;
+}
+
+/* A program cannot know when a handler has returned, only that it has done its work: the last one
+   may still be on its way out. False while that is so. */
+static bool settled(void *arg)
+{
+    struct kroutine_sequence_s *seq = arg;
+    bool leaving;
+
+    pthread_mutex_lock(&seq->lock);
+    leaving = seq->busy && !seq->head && kr_load(&seq->started) &&
+              !pthread_equal(seq->runner, pthread_self());
+    pthread_mutex_unlock(&seq->lock);
+    return !leaving;
 }
 
 error_t kroutine_seq_cleanup(struct kroutine_sequence_s *seq)
@@ -20,6 +34,8 @@ error_t kroutine_seq_cleanup(struct kroutine_sequence_s *seq)
     struct kroutine_s *waiting;
     bool in_use;
 
+    if (!settled(seq))
+        kr_thread_wait(settled, seq);
     pthread_mutex_lock(&seq->lock);
     waiting = seq->head;
     in_use = seq->busy || waiting;
@@ -53,6 +69,12 @@ void kr_seq_exec(struct kroutine_sequence_s *seq, struct kroutine_s *kr)
         kr_dispatch(kr, kr_run_policy(kr));
 }
 
+void kr_seq_start(struct kroutine_sequence_s *seq)
+{
+    seq->runner = pthread_self();
+    kr_store(&seq->started, true);
+}
+
 bool kr_seq_try_enter(struct kroutine_sequence_s *seq)
 {
     bool entered;
@@ -69,6 +91,7 @@ void kr_seq_leave(struct kroutine_sequence_s *seq)
     struct kroutine_s *next;
 
     pthread_mutex_lock(&seq->lock);
+    kr_store(&seq->started, false);
     next = seq->head;
     if (next) {
         seq->head = next->next;
@@ -78,6 +101,8 @@ void kr_seq_leave(struct kroutine_sequence_s *seq)
         seq->busy = false;
     }
     pthread_mutex_unlock(&seq->lock);
+    if (!next)
+        kr_thread_tell(); /* from here on the sequence may be gone */
     /* In no list until it is in its run queue: a cancel that comes now answers "too late". */
     if (next)
         kr_dispatch(next, kr_run_policy(next));

@@ -146,6 +146,8 @@ static bool dispatch(struct kr_loop_s *loop, const struct epoll_event *e)
     if (e->events & EPOLLOUT)
         events |= KR_EV_OUT;
     events &= slot->armed;
+    if (events & KR_EV_IN && e->events & EPOLLRDHUP)
+        events |= KR_EV_HUP;
     if (e->events & (EPOLLHUP | EPOLLERR))
         events = slot->armed | KR_EV_HUP;
     if (!events)
@@ -191,7 +193,7 @@ static error_t control(struct kr_loop_s *loop, int op, const struct kr_watch_s *
     struct epoll_event e = {.events = EPOLLET, .data.u64 = (uint64_t)w->generation << 32 | w->slot};
 
     if (events & KR_EV_IN)
-        e.events |= EPOLLIN;
+        e.events |= EPOLLIN | EPOLLRDHUP;
     if (events & KR_EV_OUT)
         e.events |= EPOLLOUT;
     kr_add_relaxed(&loop->syscalls, 1);

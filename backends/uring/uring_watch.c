@@ -29,7 +29,8 @@ static void start(struct kr_loop_s *loop, uint32_t index, int dir)
         return;
     }
     slot->poll[dir] = (struct kr_uring_poll_s){.generation = ++loop->generation, .active = true};
-    io_uring_prep_poll_multishot(sqe, slot->watch->fd, dir == DIR_IN ? POLLIN : POLLOUT);
+    io_uring_prep_poll_multishot(sqe, slot->watch->fd,
+                                 dir == DIR_IN ? POLLIN | POLLRDHUP : POLLOUT);
     io_uring_sqe_set_data64(sqe, ud_of(loop, index, dir));
 }
 
@@ -145,6 +146,8 @@ void kr_uring_note_poll(struct kr_loop_s *loop, const struct io_uring_cqe *cqe)
 
     if (cqe->res < 0 || (cqe->res & (hup ? -1 : dir == DIR_IN ? POLLIN : POLLOUT)))
         slot->events |= hup ? slot->armed | KR_EV_HUP : event_of(dir);
+    if (cqe->res > 0 && cqe->res & POLLRDHUP) /* the peer writes no more; reads have an end */
+        slot->events |= KR_EV_HUP;
     if (cqe->flags & IORING_CQE_F_MORE) {
         poll->fired = true;
     } else {

@@ -74,8 +74,9 @@ struct device_accessor_s {
    `acc` is untouched on failure; kroutine_error_text() then names the part that is wrong.
    -ENOENT: nothing has that name, or no such driver. -ENOTSUP: the device has no such class.
    -EINVAL: the spec is malformed. -ERANGE: a value is out of range. -EBUSY: open elsewhere, for
-   exclusive use, or being closed by a thread that this handler may not wait for. -EPERM: forked child. -ECANCELED: the runtime is being destroyed. Others: as
-   open(2). May block for as long as open(2) does. */
+   exclusive use, or being closed by a thread that this handler may not wait for. -EPERM: forked
+   child. -ECANCELED: the runtime is being destroyed. Others: as open(2). May block for as long as
+   open(2) does. */
 KROUTINE_API error_t device_get_accessor_by_path(struct device_accessor_s *acc,
                                                  struct device_s *root, const char *path,
                                                  enum driver_class_e cl);

@@ -77,7 +77,8 @@ struct driver_s {
     error_t (*f_open)(struct device_s *dev, const struct device_spec_s *spec);
     /* Mandatory. Completes all that is pending with -ECANCELED before it returns. The core refuses
        new requests by then, but calls that were under way on other threads may still be, and must
-       be refused with -ECANCELED (or -ENODEV); device_pv() stays until they are out. Any thread, also one that is in a handler of this device. */
+       be refused with -ECANCELED (or -ENODEV); device_pv() stays until they are out. Any thread,
+       also one that is in a handler of this device. */
     void (*f_close)(struct device_s *dev);
     /* Optional: device_start, device_stop, device_get_accessor. */
     error_t (*f_use)(struct device_s *dev, enum device_use_e use);

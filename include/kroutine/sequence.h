@@ -16,13 +16,15 @@ struct kroutine_sequence_s {
     pthread_mutex_t lock;
     struct kroutine_s *head; /* executed, waiting for their turn */
     struct kroutine_s *tail;
-    bool busy; /* one of this sequence is scheduled or running */
+    bool busy;    /* one of this sequence is scheduled or running */
+    bool started; /* atomic: its handler has been called, by `runner` */
+    pthread_t runner;
 };
 
 KROUTINE_API void kroutine_seq_init(struct kroutine_sequence_s *seq);
 
-/* -EBUSY: a kroutine of the sequence is pending or running; nothing changed, and the rule checker
-   stops the program here. A handler of the sequence itself counts as running. */
+/* Waits for a handler of the sequence that is returning. -EBUSY: a kroutine of the sequence is
+   pending, or this is a handler of it; nothing changed, and the rule checker stops the program. */
 KROUTINE_API error_t kroutine_seq_cleanup(struct kroutine_sequence_s *seq);
 
 #ifdef __cplusplus

@@ -330,6 +330,54 @@ START_TEST(cleanup_refuses_a_sequence_in_use)
 }
 END_TEST
 
+static sem_t told;
+
+static void tell_and_linger(struct kt_probe_s *probe)
+{
+    (void)probe;
+    sem_post(&told);
+    kt_sleep_ms(30);
+}
+
+/* A program knows that the handler has done its work, not that it has returned. */
+START_TEST(cleanup_waits_for_a_handler_on_its_way_out)
+{
+    struct kt_probe_s p;
+
+    open_all(KT_THREADS);
+    sem_init(&told, 0, 0);
+    kt_probe_init(&p, KROUTINE_SEQ_DEFERRED, &target);
+    p.then = tell_and_linger;
+    kroutine_exec(&p.kr);
+    sem_wait(&told);
+    ck_assert_int_eq(kroutine_seq_cleanup(&seq), 0);
+    ck_assert_uint_eq(kt_get(&p.runs), 1);
+    kroutine_seq_init(&seq);
+    close_all();
+}
+END_TEST
+
+static void clean_up_inside(struct kt_probe_s *probe)
+{
+    *(error_t *)probe->arg = kroutine_seq_cleanup(&seq);
+}
+
+START_TEST(cleanup_in_a_handler_of_the_sequence_is_refused)
+{
+    struct kt_probe_s p;
+    error_t err = 1;
+
+    open_all(_i);
+    kt_probe_init(&p, KROUTINE_SEQ_DEFERRED, &target);
+    p.then = clean_up_inside;
+    p.arg = &err;
+    kroutine_exec(&p.kr);
+    kt_await(&env, kt_get(&err) != 1);
+    ck_assert_int_eq(kt_get(&err), -EBUSY);
+    close_all();
+}
+END_TEST
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("sequence");
@@ -346,5 +394,7 @@ Suite *kt_suite(void)
     kt_add(s, two_sequences_do_not_wait_for_each_other, 10);
     kt_add(s, one_sequence_over_two_runtimes, 20);
     kt_add(s, cleanup_refuses_a_sequence_in_use, 10);
+    kt_add(s, cleanup_waits_for_a_handler_on_its_way_out, 10);
+    kt_add_loop(s, cleanup_in_a_handler_of_the_sequence_is_refused, KT_MODES, kt_mode_label, 10);
     return s;
 }
