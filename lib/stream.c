@@ -7,8 +7,8 @@
  *     free ──seize──▶ pumped ──(-EINPROGRESS)──▶ under way ──complete──▶ pumped ──▶ free
  *
  * `seize` is done under the lock by a submit, an event, a timer or a close, whoever comes first;
- * the others leave a note (`dirty`, `ready`, `tick`, `closed`) and go: the pumper looks for notes
- * under the lock before it frees the direction. Only the pumper executes kroutines of requests
+ * the others change what the pumper looks at (the queue, `ready`, `tick`, `closed`) and go: it gives
+ * the direction free under the same lock under which it found nothing left to do. Only the pumper executes kroutines of requests
  * that end by I/O, time-out or close, so they come in order; only cancel takes requests out beside
  * it, without executing anything.
  *
@@ -54,10 +54,8 @@ void *kr_stream_pv(const struct kr_stream_s *s)
 /* With the lock. True: the caller has the pump, and must serve(). */
 static bool seize(struct kr_dir_s *d)
 {
-    if (d->pumping) {
-        d->dirty = true;
+    if (d->pumping)
         return false;
-    }
     d->pumping = true;
     d->pumper = pthread_self();
     hold(d->stream);
@@ -126,10 +124,9 @@ static uint64_t next_tick(const struct kr_dir_s *d)
     return d->timed ? d->earliest : 0;
 }
 
-/* The pumper, without the lock. An armed timer holds a reference. */
-static void set_timer(struct kr_dir_s *d, uint64_t at)
+/* The pumper, without the lock; `old`: timer_at before. An armed timer holds a reference. */
+static void set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at)
 {
-    uint64_t old = d->timer_at;
     error_t err;
 
     if (old && kr_clock_cancel(clock_of(d->stream), &d->timer)) {
@@ -172,8 +169,10 @@ static bool prepare_to_wait(struct kr_dir_s *d)
         return true;
     }
     if (at && (!d->timer_at || at < d->timer_at)) {
+        uint64_t old = d->timer_at;
+
         pthread_mutex_unlock(&d->lock);
-        set_timer(d, at);
+        set_timer(d, old, at);
         return true;
     }
     return false;
@@ -189,7 +188,6 @@ static void serve(struct kr_dir_s *d)
         enum kr_step_e step;
 
         pthread_mutex_lock(&d->lock);
-        d->dirty = false;
         step = look(d, &done);
         if (step == KR_STEP_STARTED) {
             pthread_mutex_unlock(&d->lock); /* the pump goes with the operation */
@@ -202,10 +200,6 @@ static void serve(struct kr_dir_s *d)
         }
         if (prepare_to_wait(d))
             continue;
-        if (d->dirty) {
-            pthread_mutex_unlock(&d->lock);
-            continue;
-        }
         d->pumping = false;
         if (d->closing)
             pthread_cond_broadcast(&d->quiet);

@@ -27,7 +27,6 @@ struct kr_dir_s {
     uint64_t earliest;   /* no time-out before this, ns; 0: none */
     error_t closed;      /* not 0: every request ends with this */
     bool pumping;        /* somebody serves this direction */
-    bool dirty;          /* look again before giving up the pump */
     bool ready;          /* worth trying */
     bool armed;          /* the driver will call kr_stream_ready */
     bool tick;           /* the timer has fired */
