@@ -47,18 +47,23 @@ static uint64_t timerfd_now(const struct kr_clock_s *clock)
     return now(system_clock(clock->id));
 }
 
+/* A realtime one is always set, at the end of time if need be: steps of the clock are reported to
+   those that are set only (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET). */
 static error_t set(struct kr_alarm_s *alarm, uint64_t deadline)
 {
     struct itimerspec it = {0};
     int flags = TFD_TIMER_ABSTIME;
 
+    if (alarm->realtime) {
+        flags |= TFD_TIMER_CANCEL_ON_SET;
+        if (deadline == NEVER)
+            deadline = INT64_MAX;
+    }
     if (deadline != NEVER) {
         if (!deadline)
             deadline = 1; /* all zero would disarm */
         it.it_value.tv_sec = (time_t)(deadline / 1000000000u);
         it.it_value.tv_nsec = (long)(deadline % 1000000000u);
-        if (alarm->realtime)
-            flags |= TFD_TIMER_CANCEL_ON_SET;
     }
     return timerfd_settime(alarm->watch.fd, flags, &it, NULL) ? -errno : 0;
 }
@@ -140,6 +145,8 @@ static error_t timerfd_open(struct kr_clock_s *clock)
     }
     clock->alarm = alarm;
     kr_watch_arm(&alarm->watch, KR_EV_IN);
+    if (alarm->realtime)
+        set(alarm, NEVER);
     return 0;
 }
 

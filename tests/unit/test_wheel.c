@@ -190,30 +190,31 @@ static void do_pop(struct model_s *m)
         due->place = OUT;
 }
 
+static void pop_all_due(struct model_s *m)
+{
+    while (model_next_due(m))
+        do_pop(m);
+    do_pop(m);
+}
+
 static void do_rebase(struct model_s *m)
 {
     uint64_t now = draw(m) >> (draw(m) % 64);
 
     /* Order among equal ones that were due by different advances is the order of delivery. */
-    for (struct item_s *due; (due = model_next_due(m));)
-        do_pop(m);
+    pop_all_due(m);
     model_advance(m, m->now);
     kr_wheel_advance(m->wheel, m->now);
-    for (struct item_s *due; (due = model_next_due(m));)
-        do_pop(m);
+    pop_all_due(m);
     model_rebase(m, now);
     kr_wheel_rebase(m->wheel, now, NULL, NULL);
 }
 
 static void drain_in_order(struct model_s *m)
 {
-    struct item_s *due;
-
     model_advance(m, UINT64_MAX);
     kr_wheel_advance(m->wheel, UINT64_MAX);
-    while ((due = model_next_due(m)))
-        do_pop(m);
-    do_pop(m);
+    pop_all_due(m);
     ck_assert_uint_eq(kr_wheel_count(m->wheel), 0);
 }
 
