@@ -224,13 +224,17 @@ void kr_check_submit_slow(const struct device_accessor_s *acc, struct dev_reques
     check_nesting(acc, rq, cl);
     if (look_up(&other, rq))
         report_request(&other, "submitted twice", "it is still in flight. See dev_request(3)");
+    other = (struct entry_s){
+        .rq = rq, .handler = (const void *)rq->kr.exec, .policy = rq->kr.policy, .cl = cl};
+    copy_name(other.device, acc);
+    if (kroutine_is_pending(&rq->kr)) /* the two ends would merge into one run */
+        report_request(&other, "submitted twice",
+                       "its handler has not run yet for the time before. See dev_request(3)");
     pthread_mutex_lock(&table.lock);
     entry = add_locked(rq);
     if (entry) {
-        entry->handler = (const void *)rq->kr.exec;
-        entry->policy = rq->kr.policy;
-        entry->cl = cl;
-        copy_name(entry->device, acc);
+        other.next = entry->next;
+        *entry = other;
     }
     pthread_mutex_unlock(&table.lock);
 }

@@ -55,8 +55,9 @@ KROUTINE_API void kroutine_runtime_config_init(struct kroutine_runtime_config_s 
 
 /* Makes a runtime; NULL config: as the default one. `*ret` is untouched on failure.
    -EINVAL: a config field is out of range (kroutine_error_text names it). -ENOSYS: the backend
-   asked for does not exist here. -EPERM: a scheduling policy or io_uring is not allowed. -ENOMEM,
-   -EMFILE, -EAGAIN: out of memory, descriptors, threads. */
+   asked for does not exist here. -ENOTSUP: this io_uring is too old for the backend. -EPERM: a
+   scheduling policy or io_uring is not allowed. -ENOMEM, -EMFILE, -EAGAIN: out of memory,
+   descriptors, threads. */
 KROUTINE_API error_t kroutine_runtime_create(struct kroutine_runtime_s **ret,
                                              const struct kroutine_runtime_config_s *config);
 

@@ -75,6 +75,7 @@ static void set_up(void)
     int sv[2];
 
     kroutine_runtime_config_init(&config);
+    config.backend = kt_backend;
     config.pool_size = 1;
     if (kroutine_runtime_create(&rt, &config) || socketpair(AF_UNIX, SOCK_STREAM, 0, sv))
         _exit(2);
@@ -207,6 +208,26 @@ static void submit_timer_twice(void)
         _exit(4);
     DEVICE_OP(&timer, request, &timer_rq);
 }
+
+static void submit_before_the_handler(void)
+{
+    struct kroutine_queue_s queue;
+
+    set_up();
+    kroutine_queue_init(&queue);
+    dev_char_rq_init_queue(&rq, on_byte, &queue);
+    if (write(peer, "ab", 2) != 2)
+        _exit(5);
+    read_one(&rq); /* complete, but nobody serves the queue */
+    read_one(&rq);
+}
+
+START_TEST(submitted_before_its_handler_has_run)
+{
+    EXPECT_REPORT(submit_before_the_handler, "submitted twice", "device 'fd:", "class char",
+                  "on_byte", "has not run yet");
+}
+END_TEST
 
 START_TEST(timer_submitted_twice)
 {
@@ -422,6 +443,7 @@ Suite *kt_suite(void)
     kt_add(s, char_from_an_immediate_char_handler, 60);
     kt_add(s, waiting_is_submitting, 60);
     kt_add(s, submitted_twice, 60);
+    kt_add(s, submitted_before_its_handler_has_run, 60);
     kt_add(s, timer_submitted_twice, 60);
     kt_add(s, initialised_in_flight, 60);
     kt_add(s, destroyed_in_flight, 60);
