@@ -157,7 +157,5 @@ void kr_watch_flush(struct kroutine_runtime_s *rt);
 
 /* Hands `io` to the loop, from any thread. */
 void kr_io_submit(struct kroutine_runtime_s *rt, struct kr_io_s *io);
-/* Reactor: returns when `io->done` has been called. */
-void kr_io_reap(struct kroutine_runtime_s *rt, struct kr_io_s *io);
 
 #endif

@@ -230,10 +230,3 @@ void kr_io_submit(struct kroutine_runtime_s *rt, struct kr_io_s *io)
     while (!kr_cas(&rt->io_posted, &head, io));
     kr_reactor_notify(rt);
 }
-
-void kr_io_reap(struct kroutine_runtime_s *rt, struct kr_io_s *io)
-{
-    if (kr_load(&rt->io_posted))
-        flush_io(rt);
-    rt->backend->loop->io_reap(rt->loop, io);
-}

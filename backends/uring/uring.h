@@ -3,7 +3,7 @@
  * The loop over io_uring, shared by the files of this folder.
  *
  * Descriptors are polled, multishot: one SQE, then a CQE for each edge. A completion is first noted
- * (kr_uring_note), which touches nothing but the tables here, and handed to its owner later, in
+ * (kr_uring_drain), which touches nothing but the tables here, and handed to its owner later, in
  * order, by `wait`: that is how a completion can be met in the middle of a batch of reads.
  *
  * `user_data` is kind, slot and generation, never a pointer: a completion that is older than the
