@@ -95,7 +95,8 @@ static uint64_t expiry(struct device_s *dev, uint64_t timeout)
     uint64_t now = kr_clock_now(&kr_device_runtime(dev)->clocks[KR_CLOCK_MONOTONIC]);
     uint64_t expires;
 
-    return __builtin_add_overflow(now, timeout, &expires) ? 0 : expires;
+    /* Later than a clock can tell is never. */
+    return __builtin_add_overflow(now, timeout, &expires) || expires > INT64_MAX ? 0 : expires;
 }
 
 static DEV_CHAR_REQUEST(char_request)

@@ -181,7 +181,9 @@ static error_t claim_locked(struct device_s **ret, struct device_s *dev)
         if (tree->closing)
             return device_error(-ECANCELED, "the runtime is being destroyed");
         for (other = tree->head; other; other = other->next) {
-            if (other->state != KR_DEV_CLOSED && strcmp(other->name, dev->name) == 0)
+            /* A number names a descriptor only until the program closes it: never shared. */
+            if (other->state != KR_DEV_CLOSED && other->driver != &kr_driver_fd &&
+                strcmp(other->name, dev->name) == 0)
                 break;
         }
         if (!other)

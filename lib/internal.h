@@ -134,6 +134,8 @@ struct kroutine_runtime_s {
     struct kr_io_s *io_posted;    /* atomic */
     struct kr_watch_s *unwatched; /* reactor, of watch.c: the loop has no memory for them */
     struct kr_stream_s *runnable; /* reactor: streams with events of this batch */
+    struct kr_stream_s *put_off;  /* reactor: streams with a read put off, oldest first */
+    struct kr_stream_s *put_off_last;
 
     uint64_t batches; /* relaxed */
     uint32_t open_devices;

@@ -349,7 +349,7 @@ static bool exec_slow(struct kroutine_s *kr, uint8_t user_flags)
     }
 }
 
-bool kroutine_exec(struct kroutine_s *kr)
+bool(kroutine_exec)(struct kroutine_s *kr) /* in brackets: not the macro */
 {
     if (kr_likely(kr->policy == KROUTINE_IMMEDIATE)) {
         kr->exec(kr, (enum kroutine_exec_flags_e)0);

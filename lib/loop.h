@@ -157,5 +157,7 @@ void kr_watch_flush(struct kroutine_runtime_s *rt);
 
 /* Hands `io` to the loop, from any thread. */
 void kr_io_submit(struct kroutine_runtime_s *rt, struct kr_io_s *io);
+/* Any thread. True: the loop had not got it yet, and will not; `done` is not called. */
+bool kr_io_take_back(struct kroutine_runtime_s *rt, struct kr_io_s *io);
 
 #endif

@@ -33,7 +33,7 @@ static bool has_idle_work(struct kroutine_runtime_s *rt)
 /* Is there something that does not come as an event of the loop? */
 static bool has_work(struct kroutine_runtime_s *rt)
 {
-    if (kr_load(&rt->posted) || kr_load(&rt->io_posted))
+    if (kr_load(&rt->posted) || kr_load(&rt->io_posted) || rt->put_off)
         return true;
     if (kr_load(&rt->handback)) /* kroutines stay where they are */
         return false;

@@ -28,7 +28,11 @@ static void after_fork_child(void)
 {
     fork_generation++;
     kr_store(&default_runtime, NULL); /* the child may make one of its own */
-    memset(&kr_self, 0, sizeof(kr_self));
+    /* The stack of handlers that this thread may be in stays: the child returns through it. */
+    kr_self.reactor = NULL;
+    kr_self.worker = NULL;
+    kr_self.worker_cpu = 0;
+    kr_self.signals_blocked = false;
     pthread_mutex_init(&default_lock, NULL);
 }
 
@@ -120,7 +124,7 @@ static error_t create_loop(struct kroutine_runtime_s *rt,
     } else if (automatic) {
         rt->backend = &kr_backend_epoll;
         err = rt->backend->loop->create(&rt->loop, rt, config, more, sizeof(more));
-        snprintf(rt->reason, sizeof(rt->reason), "epoll in place of io_uring: %s", why);
+        snprintf(rt->reason, sizeof(rt->reason), "epoll in place of io_uring: %.120s", why);
     }
     if (err)
         return device_error(err, "backend %s: %s", rt->backend->loop->name, automatic ? more : why);
@@ -292,6 +296,9 @@ error_t kroutine_runtime_shutdown(struct kroutine_runtime_s *rt,
         return 0;
     }
     if (kr_self.reactor == rt || kr_pool_owns(rt->pool, kr_self.worker))
+        return -EDEADLK;
+    /* A handler nested in a submit: the end would wait for that submit to return. */
+    if (!kr_self.reactor && kr_self.nointr && kr_self.depth)
         return -EDEADLK;
     if (rt->embedded && rt->attached && !kr_on_reactor(rt))
         return -EPERM;

@@ -7,10 +7,10 @@
  *     free ──seize──▶ pumped ──(-EINPROGRESS)──▶ under way ──complete──▶ pumped ──▶ free
  *
  * `seize` is done under the lock by a submit, an event, a timer or a close, whoever comes first;
- * the others change what the pumper looks at (the queue, `ready`, `tick`, `closed`) and go: it gives
- * the direction free under the same lock under which it found nothing left to do. Only the pumper executes kroutines of requests
- * that end by I/O, time-out or close, so they come in order; only cancel takes requests out beside
- * it, without executing anything.
+ * the others change what the pumper looks at (the queue, `ready`, `tick`, `closed`) and go: it
+ * gives the direction free under the same lock under which it found nothing left to do. Only the
+ * pumper executes kroutines of requests that end by I/O, time-out or close, so they come in order;
+ * only cancel takes requests out beside it, without executing anything.
  *
  * A request is QUEUED (can be cancelled: 0), ACTIVE (its memory is in a system call right now, or
  * in an operation under way: -EBUSY, and it becomes ABORTED), or over (IDLE: -EBUSY).
@@ -26,11 +26,6 @@ static struct kr_clock_s *clock_of(const struct kr_stream_s *s)
 }
 
 /* --- references --- */
-
-static void hold(struct kr_stream_s *s)
-{
-    kr_add(&s->refs, 1);
-}
 
 void kr_stream_put(struct kr_stream_s *s)
 {
@@ -51,26 +46,27 @@ void *kr_stream_pv(const struct kr_stream_s *s)
 
 /* --- the pump --- */
 
-/* With the lock. True: the caller has the pump, and must serve(). */
-static bool seize(struct kr_dir_s *d)
+bool kr_stream_seize(struct kr_dir_s *d)
 {
     if (d->pumping)
         return false;
     d->pumping = true;
     d->pumper = pthread_self();
-    hold(d->stream);
+    kr_stream_hold(d->stream);
     return true;
 }
 
-static void execute(struct kr_done_s *done)
+/* One by one from the list: a handler that closes the device executes the rest (close_dir), and may
+   free them all. */
+void kr_stream_execute(struct kr_dir_s *d)
 {
-    struct dev_request_s *rq = done->first;
+    struct dev_request_s *rq;
 
-    while (rq) {
-        struct dev_request_s *next = rq->next;
-
+    while ((rq = d->ended.first)) {
+        d->ended.first = rq->next;
+        if (!rq->next)
+            d->ended.last = NULL;
         dev_request_done(rq); /* may be freed in here */
-        rq = next;
     }
 }
 
@@ -139,7 +135,7 @@ static void set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at)
         return;
     }
     if (!old)
-        hold(d->stream);
+        kr_stream_hold(d->stream);
     pthread_mutex_lock(&d->lock);
     d->timer_at = at;
     pthread_mutex_unlock(&d->lock);
@@ -178,24 +174,22 @@ static bool prepare_to_wait(struct kr_dir_s *d)
     return false;
 }
 
-/* Without the lock, with the pump: until nothing is left to do now. */
-static void serve(struct kr_dir_s *d)
+void kr_stream_serve(struct kr_dir_s *d)
 {
     struct kr_stream_s *s = d->stream;
 
     for (;;) {
-        struct kr_done_s done = {0};
         enum kr_step_e step;
 
         pthread_mutex_lock(&d->lock);
-        step = look(d, &done);
+        step = look(d, &d->ended);
         if (step == KR_STEP_STARTED) {
             pthread_mutex_unlock(&d->lock); /* the pump goes with the operation */
             return;
         }
         if (step == KR_STEP_AGAIN) {
             pthread_mutex_unlock(&d->lock);
-            execute(&done);
+            kr_stream_execute(d);
             continue;
         }
         if (prepare_to_wait(d))
@@ -215,10 +209,10 @@ static void pump(struct kr_dir_s *d)
     bool mine;
 
     pthread_mutex_lock(&d->lock);
-    mine = seize(d);
+    mine = kr_stream_seize(d);
     pthread_mutex_unlock(&d->lock);
     if (mine)
-        serve(d);
+        kr_stream_serve(d);
 }
 
 /* --- events --- */
@@ -234,35 +228,25 @@ void kr_stream_ready(struct kr_stream_s *s, enum kr_dir_e dir)
 
     pthread_mutex_lock(&d->lock);
     d->ready = true;
+    d->maybe = false;
     if (d->pumping || d->queue.head) {
         d->spurious = 0;
         if (!d->pumping && dir == KR_DIR_READ && s->fd >= 0 && kr_self.reactor == s->rt) {
-            /* Served after this batch of events, together with others. */
-            if (!s->runnable) {
-                s->runnable = true;
-                hold(s);
-                s->runnable_next = s->rt->runnable;
-                s->rt->runnable = s;
-            }
+            kr_stream_make_runnable(s);
         } else {
-            mine = seize(d);
+            mine = kr_stream_seize(d);
         }
     } else if (d->armed && ++d->spurious >= patience[dir] && s->ops->disarm) {
         /* With the pump: an arm by another thread must not be overtaken. */
         d->spurious = 0;
         d->armed = false;
-        disarm = mine = seize(d);
+        disarm = mine = kr_stream_seize(d);
     }
     pthread_mutex_unlock(&d->lock);
     if (disarm)
         s->ops->disarm(s, dir);
     if (mine)
-        serve(d);
-}
-
-void kr_stream_hup(struct kr_stream_s *s)
-{
-    kr_store(&s->hup, true);
+        kr_stream_serve(d);
 }
 
 void kr_stream_gone(struct kr_stream_s *s)
@@ -281,7 +265,6 @@ void kr_stream_gone(struct kr_stream_s *s)
 void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result)
 {
     struct kr_dir_s *d = &s->dir[dir];
-    struct kr_done_s done = {0};
 
     pthread_mutex_lock(&d->lock);
     d->async_done = true;
@@ -293,10 +276,10 @@ void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result
     }
     d->async = false;
     d->pumper = pthread_self();
-    kr_stream_end_io(d, result, &done);
+    kr_stream_end_io(d, result, &d->ended);
     pthread_mutex_unlock(&d->lock);
-    execute(&done);
-    serve(d);
+    kr_stream_execute(d);
+    kr_stream_serve(d);
 }
 
 static KROUTINE_EXEC(timer_fired)
@@ -309,13 +292,13 @@ static KROUTINE_EXEC(timer_fired)
     pthread_mutex_lock(&d->lock);
     d->timer_at = 0;
     d->tick = true;
-    mine = seize(d);
-    abort = !mine && d->async && d->async_returned && !d->async_done;
+    mine = kr_stream_seize(d);
+    abort = !mine && kr_stream_under_way(d);
     pthread_mutex_unlock(&d->lock);
     if (abort)
         s->ops->abort(s, d->which);
     if (mine)
-        serve(d);
+        kr_stream_serve(d);
     kr_stream_put(s);
 }
 
@@ -323,78 +306,20 @@ static KROUTINE_EXEC(kicked)
 {
     struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, kick);
     struct kr_stream_s *s = d->stream;
+    struct dev_request_s *rq;
+    bool abort = false;
 
     (void)flags;
     pthread_mutex_lock(&d->lock);
     d->kicked = false;
+    rq = d->queue.head;
+    for (unsigned i = d->active; i && rq && kr_stream_under_way(d); i--, rq = rq->next)
+        abort |= rq->rq_state == DEV_RQ_ABORTED;
     pthread_mutex_unlock(&d->lock);
+    if (abort)
+        s->ops->abort(s, d->which);
     pump(d);
     kr_stream_put(s);
-}
-
-/* --- batches of reads, on the reactor --- */
-
-struct batch_s {
-    struct kr_dir_s *dir[KR_BATCH_MAX];
-    struct kr_read_s read[KR_BATCH_MAX];
-    int count;
-};
-
-static void collect(struct kroutine_runtime_s *rt, struct batch_s *b)
-{
-    while (rt->runnable && b->count < KR_BATCH_MAX) {
-        struct kr_stream_s *s = rt->runnable;
-        struct kr_dir_s *d = &s->dir[KR_DIR_READ];
-        bool mine, batched = false;
-
-        rt->runnable = s->runnable_next;
-        s->runnable = false;
-        pthread_mutex_lock(&d->lock);
-        mine = seize(d);
-        if (mine) {
-            batched = kr_stream_begin_read(d);
-            if (batched) {
-                b->dir[b->count] = d;
-                b->read[b->count].fd = s->fd;
-                b->read[b->count].iov = d->iov;
-                b->read[b->count].iov_count = (int)d->active;
-                b->count++;
-            }
-        }
-        pthread_mutex_unlock(&d->lock);
-        if (mine && !batched)
-            serve(d);
-        kr_stream_put(s);
-    }
-}
-
-void kr_stream_run_batch(struct kroutine_runtime_s *rt)
-{
-    const struct kr_loop_ops_s *ops = rt->backend->loop;
-
-    while (rt->runnable) {
-        struct batch_s b = {.count = 0};
-
-        collect(rt, &b);
-        if (b.count > 1 && ops->read_batch)
-            ops->read_batch(rt->loop, b.read, b.count);
-        for (int i = 0; i < b.count; i++) {
-            struct kr_dir_s *d = b.dir[i];
-            struct kr_stream_s *s = d->stream;
-            struct kr_done_s done = {0};
-            ssize_t n = b.read[i].result;
-
-            if (b.count == 1 || !ops->read_batch)
-                n = s->ops->readv(s, d->iov, b.read[i].iov_count);
-            else if (s->ops->read_result)
-                n = s->ops->read_result(s, n);
-            pthread_mutex_lock(&d->lock);
-            kr_stream_end_io(d, n, &done);
-            pthread_mutex_unlock(&d->lock);
-            execute(&done);
-            serve(d);
-        }
-    }
 }
 
 /* --- the class --- */
@@ -416,16 +341,6 @@ static bool supports(const struct kr_stream_s *s, const struct kr_dir_s *d,
     if (s->ops->recv_frame) /* records: bytes of two must not be mixed, nor the rest of one lost */
         return frame || poll;
     return !frame || s->framing.kind != KR_FRAMING_NONE;
-}
-
-/* Does the loop say that nothing has come since this direction was found empty? */
-static bool known_empty(const struct kr_dir_s *d)
-{
-    struct kroutine_runtime_s *rt = d->stream->rt;
-    const struct kr_loop_ops_s *ops = rt->backend->loop;
-
-    return d->armed && d->stream->fd >= 0 && ops->quiet && kr_self.reactor == rt &&
-           ops->quiet(rt->loop);
 }
 
 void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
@@ -450,49 +365,49 @@ void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
         if (!d->earliest || rq->expires < d->earliest)
             d->earliest = rq->expires;
     }
-    if (d->queue.head == &rq->base && !d->ready && !d->pumping)
-        d->ready = !known_empty(d);
+    if (d->queue.head == &rq->base && !d->pumping)
+        d->ready = kr_stream_try_now(d, rq);
     if (d->queue.head == &rq->base || d->ready || rq->expires || d->pumping)
-        mine = seize(d);
+        mine = kr_stream_seize(d);
     /* Otherwise others wait before this one, for an event. */
     pthread_mutex_unlock(&d->lock);
     if (mine)
-        serve(d);
+        kr_stream_serve(d);
 }
 
 error_t kr_stream_cancel(struct kr_stream_s *s, struct dev_char_rq_s *rq)
 {
     struct kr_dir_s *d = dir_of(s, rq);
-    bool abort = false, kick = false, was_head;
+    bool kick = false, was_head;
+    error_t err = 0;
 
     pthread_mutex_lock(&d->lock);
-    if (rq->rq_state != DEV_RQ_QUEUED) {
+    if (rq->rq_state == DEV_RQ_QUEUED) {
+        was_head = d->queue.head == &rq->base;
+        dev_rq_remove(&d->queue, &rq->base);
+        if (rq->expires)
+            d->timed--;
+        rq->rq_state = DEV_RQ_IDLE;
+        if (was_head)
+            d->drain_at = 0;
+        kick = was_head && d->queue.head; /* it may have waited for this one only */
+    } else {
+        err = -EBUSY;
         if (rq->rq_state == DEV_RQ_ACTIVE) {
             rq->rq_state = DEV_RQ_ABORTED;
-            abort = d->async && d->async_returned && !d->async_done;
+            kick = kr_stream_under_way(d);
         }
-        pthread_mutex_unlock(&d->lock);
-        if (abort)
-            s->ops->abort(s, d->which);
-        return -EBUSY;
     }
-    was_head = d->queue.head == &rq->base;
-    dev_rq_remove(&d->queue, &rq->base);
-    if (rq->expires)
-        d->timed--;
-    rq->rq_state = DEV_RQ_IDLE;
-    if (was_head)
-        d->drain_at = 0;
-    if (was_head && d->queue.head && !d->kicked) {
-        /* The next one may have waited for this one only. No handler may run in here, so the
-           reactor looks after it. */
-        d->kicked = kick = true;
-        hold(s);
+    /* No handler may run in here, so the reactor looks after the rest. */
+    kick = kick && !d->kicked;
+    if (kick) {
+        d->kicked = true;
+        kr_stream_hold(s);
     }
     pthread_mutex_unlock(&d->lock);
     if (kick)
         kroutine_exec(&d->kick);
-    return 0;
+    return err;
 }
 
 /* --- life --- */
@@ -531,7 +446,6 @@ error_t kr_stream_create(struct kr_stream_s **ret, const struct kr_stream_config
     s->rt = rt;
     s->framing = config->framing;
     s->fd = config->fd;
-    s->short_is_empty = config->short_is_empty;
     s->can[KR_DIR_READ] = config->readable;
     s->can[KR_DIR_WRITE] = config->writable;
     s->refs = 1;
@@ -550,30 +464,35 @@ error_t kr_stream_create(struct kr_stream_s **ret, const struct kr_stream_config
 static void close_dir(struct kr_dir_s *d, error_t error)
 {
     struct kr_stream_s *s = d->stream;
-    struct kr_done_s done = {0};
-    bool mine, abort;
+    bool mine, aborted = false;
 
     pthread_mutex_lock(&d->lock);
     if (!d->closed)
         d->closed = error;
-    mine = seize(d);
-    abort = !mine && d->async && d->async_returned && !d->async_done;
+    mine = kr_stream_seize(d);
     if (!mine && !d->async && pthread_equal(d->pumper, pthread_self())) {
-        /* A handler of this direction, further up on this stack, closes the device. */
-        finish_all(d, &done);
+        /* A handler further up on this stack closes the device: of this direction, or of the same
+           batch. What is over already, and waits there to be executed, comes first. */
+        finish_all(d, &d->ended);
         pthread_mutex_unlock(&d->lock);
-        execute(&done);
+        kr_stream_execute(d);
         return;
     }
     pthread_mutex_unlock(&d->lock);
     if (mine)
-        serve(d);
-    if (abort)
-        s->ops->abort(s, d->which);
+        kr_stream_serve(d);
     pthread_mutex_lock(&d->lock);
     d->closing = true;
-    while (d->pumping)
-        pthread_cond_wait(&d->quiet, &d->lock);
+    while (d->pumping) {
+        if (aborted || !kr_stream_under_way(d)) {
+            pthread_cond_wait(&d->quiet, &d->lock);
+            continue;
+        }
+        aborted = true;
+        pthread_mutex_unlock(&d->lock);
+        s->ops->abort(s, d->which);
+        pthread_mutex_lock(&d->lock);
+    }
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -65,8 +65,6 @@ struct kr_stream_config_s {
     struct device_s *dev;
     struct kr_framing_s framing;
     int fd; /* for the reactor's batches of reads; -1: through ops->readv only */
-    bool
-        short_is_empty; /* a short read says that nothing more is there: sockets, pipes; not ttys */
     bool readable;
     bool writable;
 };
@@ -88,8 +86,6 @@ error_t kr_stream_cancel(struct kr_stream_s *s, struct dev_char_rq_s *rq);
 /* From the driver: an event; the end of an operation that gave -EINPROGRESS; the device is gone.
  * Any thread. */
 void kr_stream_ready(struct kr_stream_s *s, enum kr_dir_e dir);
-void kr_stream_hup(
-    struct kr_stream_s *s); /* before ready: from now on a short read is not the end of the data */
 void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result);
 void kr_stream_gone(struct kr_stream_s *s);
 

@@ -14,10 +14,6 @@
 #define DRAINING       0x80000000u /* in rq_progress: written, waiting for the device to be empty */
 #define FRAME_PROGRESS 0x7fffffffu /* in rq_progress: bytes of the frame that have gone */
 
-/* A read that gives fewer bytes than this, and fewer than asked, has emptied the descriptor; a tty
-   gives at most 4095 at a time whatever it holds. */
-#define SHORT_READ 2048
-
 static bool is_partial(enum dev_char_rq_type_e type)
 {
     return type == DEV_CHAR_READ_PARTIAL || type == DEV_CHAR_WRITE_PARTIAL ||
@@ -56,6 +52,8 @@ static bool is_plain(enum dev_char_rq_type_e type)
 void kr_stream_finish(struct kr_dir_s *d, struct dev_char_rq_s *rq, error_t error,
                       struct kr_done_s *done)
 {
+    if (d->queue.head == &rq->base)
+        d->drain_at = 0; /* was its question */
     dev_rq_remove(&d->queue, &rq->base);
     if (rq->expires)
         d->timed--;
@@ -173,13 +171,12 @@ static void distribute(struct kr_dir_s *d, size_t n, struct kr_done_s *done)
 
 enum kr_step_e kr_stream_end_io(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done)
 {
-    struct kr_stream_s *s = d->stream;
-    size_t asked = d->iov_total;
-
     if (n > 0) {
         distribute(d, (size_t)n, done);
-        if (!s->short_is_empty || (size_t)n == asked || n >= SHORT_READ || kr_load(&s->hup))
-            d->ready = true;
+        /* A short read does not say that nothing more is there: it ends with a line of a terminal,
+           a packet of a pipe (pipe(2), O_DIRECT), descriptors in a socket, and before the end. */
+        d->maybe = !d->ready; /* no event has come meanwhile */
+        d->ready = true;
         return KR_STEP_AGAIN;
     }
     if (n != -EAGAIN)
@@ -195,6 +192,15 @@ enum kr_step_e kr_stream_end_io(struct kr_dir_s *d, ssize_t n, struct kr_done_s 
         kr_stream_finish(d, kr_head(d), (error_t)n, done);
     }
     return KR_STEP_AGAIN;
+}
+
+/* With the lock: the driver's function has given -EINPROGRESS. True: it is complete already. */
+static bool has_completed(struct kr_dir_s *d)
+{
+    d->async_returned = true;
+    if (d->closing) /* that thread has an operation to abort now */
+        pthread_cond_broadcast(&d->quiet);
+    return d->async_done;
 }
 
 /* Calls an operation of the driver, which may say that it goes on without us. */
@@ -213,8 +219,7 @@ static enum kr_step_e start(struct kr_dir_s *d, unsigned count, struct kr_done_s
         n = s->ops->writev(s, d->iov, (int)count);
     pthread_mutex_lock(&d->lock);
     if (n == -EINPROGRESS) {
-        d->async_returned = true;
-        if (!d->async_done)
+        if (!has_completed(d))
             return KR_STEP_STARTED;
         n = d->async_result;
     }
@@ -429,8 +434,7 @@ static enum kr_step_e step_drain(struct kr_dir_s *d, struct kr_done_s *done)
     left = s->ops->drain(s);
     pthread_mutex_lock(&d->lock);
     if (left == -EINPROGRESS) {
-        d->async_returned = true;
-        if (!d->async_done)
+        if (!has_completed(d))
             return KR_STEP_STARTED;
         left = d->async_result;
     }

@@ -214,6 +214,16 @@ void kr_watch_flush(struct kroutine_runtime_s *rt)
         flush_io(rt);
 }
 
+static void post_io(struct kroutine_runtime_s *rt, struct kr_io_s *io)
+{
+    struct kr_io_s *head = kr_load_relaxed(&rt->io_posted);
+
+    do
+        io->next = head;
+    while (!kr_cas(&rt->io_posted, &head, io));
+    kr_reactor_notify(rt);
+}
+
 void kr_io_submit(struct kroutine_runtime_s *rt, struct kr_io_s *io)
 {
     if (can_apply(rt)) {
@@ -222,11 +232,21 @@ void kr_io_submit(struct kroutine_runtime_s *rt, struct kr_io_s *io)
         rt->backend->loop->io_submit(rt->loop, io);
         return;
     }
+    post_io(rt, io);
+}
 
-    struct kr_io_s *head = kr_load_relaxed(&rt->io_posted);
+bool kr_io_take_back(struct kroutine_runtime_s *rt, struct kr_io_s *io)
+{
+    struct kr_io_s *at = kr_xchg(&rt->io_posted, NULL), *next;
+    bool found = false;
 
-    do
-        io->next = head;
-    while (!kr_cas(&rt->io_posted, &head, io));
-    kr_reactor_notify(rt);
+    /* The others go back; their order does not matter, a direction has one at a time. */
+    for (; at; at = next) {
+        next = at->next;
+        if (at == io)
+            found = true;
+        else
+            post_io(rt, at);
+    }
+    return found;
 }

@@ -135,16 +135,20 @@ static int64_t file_drain(struct kr_stream_s *s)
     return start_io(from_stream(s), KR_IO_SYNC, NULL, 0);
 }
 
-/* Operations on files end by themselves; but on the reactor nobody else would hear of it. */
+/* Operations on files end by themselves; but on the reactor nobody else would hear of it, and
+   nobody at all of one that a runtime without a reactor has not begun. */
 static void file_abort(struct kr_stream_s *s, enum kr_dir_e dir)
 {
     struct kr_fd_stream_s *fs = from_stream(s);
     struct kroutine_runtime_s *rt = fs->watch.rt;
+    struct kr_io_s *io = &fs->io[dir];
 
-    if (!kr_on_reactor(rt))
-        return;
-    kr_watch_flush(rt); /* it may not have been handed over yet */
-    rt->backend->loop->io_reap(rt->loop, &fs->io[dir]);
+    if (kr_io_take_back(rt, io)) {
+        io->result = -ECANCELED;
+        io->done(io);
+    } else if (kr_on_reactor(rt)) {
+        rt->backend->loop->io_reap(rt->loop, io);
+    }
 }
 
 static int file_poll(struct kr_stream_s *s, enum kr_dir_e dir)
@@ -171,13 +175,21 @@ static const struct kr_stream_ops_s file_ops = {
 
 /* --- everything that poll(2) knows, and what is always ready --- */
 
+/* One buffer is the common case, and the kernel has less to do for the calls that take one. */
 static ssize_t fd_readv(struct kr_stream_s *s, struct iovec *iov, int count)
 {
     struct kr_fd_stream_s *fs = from_stream(s);
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
     ssize_t n;
 
-    n = fs->socket ? recvmsg(fs->fd, &msg, MSG_DONTWAIT) : readv(fs->fd, iov, count);
+    if (fs->socket && count == 1)
+        n = recv(fs->fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT);
+    else if (fs->socket)
+        n = recvmsg(fs->fd, &msg, MSG_DONTWAIT);
+    else if (count == 1)
+        n = read(fs->fd, iov->iov_base, iov->iov_len);
+    else
+        n = readv(fs->fd, iov, count);
     return read_result(s, negative(n));
 }
 
@@ -205,18 +217,31 @@ static ssize_t pipe_writev(int fd, struct iovec *iov, int count)
     return n;
 }
 
+static ssize_t write_once(const struct kr_fd_stream_s *fs, struct iovec *iov, int count)
+{
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+    if (fs->socket && count == 1)
+        return negative(send(fs->fd, iov->iov_base, iov->iov_len, flags));
+    if (fs->socket)
+        return negative(sendmsg(fs->fd, &msg, flags));
+    if (fs->pipe)
+        return pipe_writev(fs->fd, iov, count);
+    if (count == 1)
+        return negative(write(fs->fd, iov->iov_base, iov->iov_len));
+    return negative(writev(fs->fd, iov, count));
+}
+
+/* A tty looks for signals before it looks for room, O_NONBLOCK or not. */
 static ssize_t fd_writev(struct kr_stream_s *s, struct iovec *iov, int count)
 {
     struct kr_fd_stream_s *fs = from_stream(s);
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
     ssize_t n;
 
-    if (fs->socket)
-        n = negative(sendmsg(fs->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
-    else if (fs->pipe)
-        n = pipe_writev(fs->fd, iov, count);
-    else
-        n = negative(writev(fs->fd, iov, count));
+    do
+        n = write_once(fs, iov, count);
+    while (n == -EINTR);
     return write_result(fs, n);
 }
 
@@ -288,21 +313,21 @@ static const struct kr_stream_ops_s tty_ops = {
     .read_result = read_result,
 };
 
-/* --- always ready: a driver without poll that says EAGAIN all the same can only be waited for by
-   a call that blocks, which is the backend's business --- */
+/* --- always ready. A driver without poll that says EAGAIN all the same (/dev/hwrng) cannot be
+   waited for by any means, so the request is told. --- */
 
 static ssize_t always_readv(struct kr_stream_s *s, struct iovec *iov, int count)
 {
     ssize_t n = fd_readv(s, iov, count);
 
-    return n == -EAGAIN ? start_io(from_stream(s), KR_IO_READ, iov, count) : n;
+    return n == -EAGAIN ? -ENOTSUP : n;
 }
 
 static ssize_t always_writev(struct kr_stream_s *s, struct iovec *iov, int count)
 {
     ssize_t n = fd_writev(s, iov, count);
 
-    return n == -EAGAIN ? start_io(from_stream(s), KR_IO_WRITE, iov, count) : n;
+    return n == -EAGAIN ? -ENOTSUP : n;
 }
 
 static const struct kr_stream_ops_s always_ops = {
@@ -310,10 +335,20 @@ static const struct kr_stream_ops_s always_ops = {
     .writev = always_writev,
     .poll = file_poll,
     .arm = file_arm,
-    .abort = file_abort,
 };
 
 /* --- records: datagram and seqpacket sockets --- */
+
+/* A record of no bytes was read: was it the end? It is when the peer of a seqpacket writes no more
+   (POLLRDHUP) and nothing is behind it. */
+static bool at_end(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    char byte;
+
+    return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLRDHUP) &&
+           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
 
 static ssize_t recv_frame(struct kr_stream_s *s, void *data, size_t size)
 {
@@ -324,10 +359,8 @@ static ssize_t recv_frame(struct kr_stream_s *s, void *data, size_t size)
 
     if (n > 0 && msg.msg_flags & MSG_TRUNC)
         return -EMSGSIZE;
-    if (n == 0) {
-        /* A record of no bytes, or, when the peer of a seqpacket has closed, the end. */
-        return hung_up(fs->fd) ? KR_STREAM_END : 0;
-    }
+    if (n == 0)
+        return at_end(fs->fd) ? KR_STREAM_END : 0;
     return n == -EINTR ? -EAGAIN : n;
 }
 
@@ -356,8 +389,6 @@ static void ready(struct kr_watch_s *w, unsigned events)
     struct kr_fd_stream_s *fs = KROUTINE_CONTAINER(w, struct kr_fd_stream_s, watch);
     struct kr_stream_s *s = fs->stream;
 
-    if (events & KR_EV_HUP)
-        kr_stream_hup(s);
     if (events & (KR_EV_IN | KR_EV_HUP))
         kr_stream_ready(s, KR_DIR_READ);
     if (events & (KR_EV_OUT | KR_EV_HUP))
@@ -382,6 +413,7 @@ static error_t classify(struct kr_fd_stream_s *fs, struct kroutine_runtime_s *rt
     struct stat st;
     int type;
     socklen_t size = sizeof(type);
+    error_t err;
 
     if (fstat(fs->fd, &st))
         return device_error(-errno, "fstat: %s", strerror(errno));
@@ -392,10 +424,15 @@ static error_t classify(struct kr_fd_stream_s *fs, struct kroutine_runtime_s *rt
     fs->socket = S_ISSOCK(st.st_mode);
     *records = fs->socket && getsockopt(fs->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
                type != SOCK_STREAM;
-    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
         fs->kind = KIND_FILE;
-    else
-        fs->kind = rt->backend->loop->pollable(rt->loop, fs->fd) == 0 ? KIND_POLL : KIND_ALWAYS;
+        return 0;
+    }
+    err = rt->backend->loop->pollable(rt->loop, fs->fd);
+    /* -EPERM: it has no poll. Others say nothing about it (-EMFILE: epoll needs a descriptor). */
+    if (err && err != -EPERM)
+        return device_error(err, "cannot find out how to wait for it: %s", strerror(-err));
+    fs->kind = err ? KIND_ALWAYS : KIND_POLL;
     return 0;
 }
 
@@ -437,7 +474,6 @@ error_t kr_fd_stream_create(struct kr_fd_stream_s **ret, struct device_s *dev, i
     config.ops = choose_ops(fs, records);
     config.readable = flags & KR_FD_READABLE;
     config.writable = flags & KR_FD_WRITABLE;
-    config.short_is_empty = fs->kind == KIND_POLL;
     /* A blocking socket must not be read by the ring: it would wait there. */
     if (fs->kind == KIND_POLL && !records && fcntl(fd, F_GETFL) & O_NONBLOCK)
         config.fd = fd;

@@ -166,10 +166,10 @@ static error_t fd_open(struct device_s *dev, const struct device_spec_s *spec)
     errno = 0;
     n = strtol(text, &end, 10);
     if (errno || end == text || *end || n < 0 || n > 0x7fffffff)
-        return device_error(-EINVAL, "fd:%s: not a descriptor number", text);
+        return device_error(-EINVAL, "'%s' is not the number of a descriptor", text);
     fd = own_descriptor((int)n);
     if (fd < 0)
-        return device_error(-errno, "fd:%ld: %s", n, strerror(errno));
+        return device_error(-errno, "%s", strerror(errno));
     return finish_open(dev, spec, fd);
 }
 

@@ -10,8 +10,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define BAUD_TOLERANCE 3 /* per cent: at 10 bits a character the sampling point moves by a third   \
-                          */
+#define BAUD_TOLERANCE                                                                             \
+    3 /* per cent: at 10 bits a character the sampling point moves by a third                      \
+       */
 
 error_t tty_line_get(int fd, struct termios2 *line)
 {

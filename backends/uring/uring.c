@@ -274,6 +274,11 @@ static int uring_wait(struct kr_loop_s *loop, int64_t timeout_ns)
     return count;
 }
 
+static bool uring_quiet(struct kr_loop_s *loop)
+{
+    return !loop->listed && !io_uring_cq_ready(&loop->ring) && !hidden_completions(loop);
+}
+
 static error_t uring_pollable(struct kr_loop_s *loop, int fd)
 {
     (void)loop;
@@ -300,6 +305,7 @@ static const struct kr_loop_ops_s uring_ops = {
     .read_batch = kr_uring_read_batch,
     .io_submit = kr_uring_io_submit,
     .io_reap = kr_uring_io_reap,
+    .quiet = uring_quiet,
     .syscalls = uring_syscalls,
 };
 

@@ -39,7 +39,8 @@ DEVICE_ACCESSOR_DECLARE(char);
    pipe, socket) before the request was satisfied; -EPIPE writing: nobody reads any more, reading:
    data was lost to an overrun (reported once); -EBADMSG parity or framing error (once); -ENOSPC the
    frame is larger than `size` (it is dropped) or than the device can hold; -EINVAL size 0, unknown
-   type; -ENOTSUP type that this device does not have; -EIO and others, as read(2) and write(2). */
+   type; -ENOTSUP type that this device does not have, or nothing is
+   ready and the device has no way to wait; -EIO and others, as read(2) and write(2). */
 struct dev_char_rq_s {
     DEV_REQUEST_INHERIT;
     uint8_t *data;

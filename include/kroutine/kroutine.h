@@ -136,6 +136,17 @@ KROUTINE_API void kroutine_set_priority(struct kroutine_s *kr, unsigned priority
 KROUTINE_API bool kroutine_exec(struct kroutine_s *kr);
 KROUTINE_API bool kroutine_exec_flags(struct kroutine_s *kr, uint8_t user_flags);
 
+/* An IMMEDIATE handler is called from here, without the way into the library and back. */
+static inline bool kroutine_exec_inline(struct kroutine_s *kr)
+{
+    if (kr->policy == KROUTINE_IMMEDIATE) {
+        kr->exec(kr, (enum kroutine_exec_flags_e)0);
+        return true;
+    }
+    return kroutine_exec(kr);
+}
+#define kroutine_exec(kr) kroutine_exec_inline(kr)
+
 /* Takes a pending kroutine back. True: it will not run, and is the caller's again. False: it was
    not pending, or its handler has started. Never runs a handler. Cost: linear in what is pending
    at the same place. */

@@ -67,7 +67,8 @@ KROUTINE_API struct kroutine_runtime_s *kroutine_runtime_default(void);
 
 /* Closes its devices (pending requests complete with -ECANCELED), runs every kroutine that is
    queued, stops the threads and frees the runtime. Accessors that are still open stay valid for
-   device_put_accessor only. -EDEADLK: called from the reactor or a worker of this runtime. */
+   device_put_accessor only. -EDEADLK: called from the reactor or a worker of this runtime, or
+   from a handler nested in a submit. */
 KROUTINE_API error_t kroutine_runtime_destroy(struct kroutine_runtime_s *runtime);
 
 /* The same, but queued kroutines are handed to `handback`, in the calling thread, instead of run.

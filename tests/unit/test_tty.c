@@ -226,7 +226,7 @@ END_TEST
 START_TEST(the_other_side_goes_away)
 {
     struct dev_uart_config_s config = {9600, 8, 1, 0, 0};
-    uint8_t byte;
+    uint8_t byte = 0;
 
     set_up();
     ck_assert_int_eq(open_tty("?baud=9600"), 0);
