@@ -250,12 +250,12 @@ START_TEST(queued_reads_share_the_stream)
     static struct kt_op_s op[MANY];
     static uint8_t buffer[MANY][256];
     unsigned seed = 4711 + (unsigned)_i, last = 0;
-    size_t at = 0, want = 0, sent = 0;
+    size_t at = 0, want = 0, sent = 0, sizes[MANY];
 
     open_round(_i);
     kt_fill(stream, LONG, 0);
     for (int i = 0; i < MANY; i++) {
-        size_t size = 1 + (size_t)rand_r(&seed) % 200;
+        size_t size = sizes[i] = 1 + (size_t)rand_r(&seed) % 200;
 
         kt_op_init(&op[i], KROUTINE_IMMEDIATE);
         kt_op_submit(&op[i], &pair.dev, types[rand_r(&seed) % 5], buffer[i], size);
@@ -276,7 +276,7 @@ START_TEST(queued_reads_share_the_stream)
         ck_assert_int_eq(op[i].error, 0);
         ck_assert_uint_gt(op[i].stamp, last);
         last = op[i].stamp;
-        n = (size_t)(op[i].at - buffer[i]);
+        n = sizes[i] - op[i].left;
         if (op[i].rq.type == DEV_CHAR_READ || op[i].rq.type == DEV_CHAR_DISCARD)
             ck_assert_uint_eq(op[i].left, 0);
         if (op[i].rq.type != DEV_CHAR_DISCARD)

@@ -123,6 +123,16 @@ const char *kt_duplex_label(int round)
     return label(KT_DUPLEX, round);
 }
 
+const char *kt_timed_reads_label(int round)
+{
+    return label(KT_READS | KT_TIMED, round);
+}
+
+const char *kt_timed_writes_label(int round)
+{
+    return label(KT_WRITES | KT_TIMED, round);
+}
+
 void kt_round_open(struct kt_pair_s *p, struct kt_env_s *env, int want, int round)
 {
     kt_env_open(env, kt_round_mode(want, round));
@@ -189,15 +199,16 @@ static int make_socket(struct kt_pair_s *p, int type)
     return sv[0];
 }
 
-static int make_sim(struct kt_pair_s *p)
+static int make_sim(struct kt_pair_s *p, const char *options)
 {
     static unsigned lines;
     const char *rough = p->kind == KT_ROUGH ? "&short=40&eagain=30&chunk=7" : "";
+    const char *record = options && strstr(options, "record=yes") ? "&record=yes" : "";
     char spec[192];
     error_t err;
 
     lines++;
-    snprintf(spec, sizeof spec, "sim-char:line%u?side=b%s", lines, rough);
+    snprintf(spec, sizeof spec, "sim-char:line%u?side=b%s%s", lines, rough, record);
     snprintf(p->spec, sizeof p->spec, "sim-char:line%u?side=a%s", lines, rough);
     err = device_get_accessor_by_path(&p->end.base, kroutine_runtime_devices(p->env->rt), spec,
                                       DRIVER_CLASS_CHAR);
@@ -205,7 +216,7 @@ static int make_sim(struct kt_pair_s *p)
     return -1;
 }
 
-static int make(struct kt_pair_s *p)
+static int make(struct kt_pair_s *p, const char *options)
 {
     switch (p->kind) {
     case KT_PTY:
@@ -223,7 +234,7 @@ static int make(struct kt_pair_s *p)
     case KT_DGRAM:
         return make_socket(p, SOCK_DGRAM);
     default:
-        return make_sim(p);
+        return make_sim(p, options);
     }
 }
 
@@ -244,7 +255,7 @@ void kt_pair_open(struct kt_pair_s *p, struct kt_env_s *env, enum kt_kind_e kind
     p->kind = kind;
     p->env = env;
     p->peer = -1;
-    fd = make(p);
+    fd = make(p, options);
     if (fd >= 0)
         snprintf(p->spec, sizeof p->spec, "fd:%d", fd);
     if (options) {

@@ -49,6 +49,8 @@ enum kt_mode_e kt_round_mode(int want, int round);
 const char *kt_reads_label(int round);
 const char *kt_writes_label(int round);
 const char *kt_duplex_label(int round);
+const char *kt_timed_reads_label(int round);
+const char *kt_timed_writes_label(int round);
 
 /* `options`: keys of the spec, "frame=line", or NULL. Fails the case when that fails. */
 void kt_pair_open(struct kt_pair_s *p, struct kt_env_s *env, enum kt_kind_e kind,
