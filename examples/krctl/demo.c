@@ -45,7 +45,7 @@ bool demo_spec(char *spec, size_t size, const char *driver, const char *path)
     for (; *path != '\0'; path++) {
         if (len + 4 > size)
             return false;
-        if (strchr("%?&", *path) != NULL)
+        if (strchr("%?& ", *path) != NULL)
             len += (size_t)sprintf(spec + len, "%%%02X", (unsigned char)*path);
         else
             spec[len++] = *path;
@@ -254,7 +254,8 @@ static int open_input(struct demo_s *demo)
     if (err == 0)
         return KRCTL_OK;
     krctl_fail("%s", krctl_error(err)); /* starts with the spec */
-    ports_hint(path, options->baud, err);
+    if (options->tty != NULL)
+        ports_hint(path, options->baud, err);
     return KRCTL_FAILED;
 }
 
@@ -412,6 +413,9 @@ static int parse(struct demo_options_s *to, int argc, char **argv)
         return krctl_usage(&krctl_demo, "'%s' is one word too many", argv[optind]);
     if ((to->tty != NULL && to->tty[0] == '\0') || (to->log != NULL && to->log[0] == '\0'))
         return krctl_usage(&krctl_demo, "a path is empty");
+    if (to->tty == NULL && (baud < PLAYER_BAUD_MIN || baud > PLAYER_BAUD_MAX))
+        return krctl_usage(&krctl_demo, "--baud is %d to %d without --tty", PLAYER_BAUD_MIN,
+                           PLAYER_BAUD_MAX);
     if (to->tty != NULL && to->input != NULL)
         return krctl_usage(&krctl_demo, "--tty reads a port, --input plays a file: not both");
     return KRCTL_OK;
@@ -450,9 +454,9 @@ const struct krctl_command_s krctl_demo = {
     .help = "usage: krctl demo [--seconds N] [--log FILE] [--backend NAME]\n"
             "                  [--input FILE | --tty PATH] [--baud N]\n"
             "\n"
-            "Reads NMEA 0183 lines from a serial line, verifies their checksums, works out the\n"
-            "distance travelled in deferred handlers, writes a log through a sequence, and\n"
-            "meanwhile keeps a 1 kHz timer. Then it reports how each of them did.\n"
+            "Reads NMEA 0183 lines from a serial port, verifies their checksums, works out\n"
+            "the distance travelled in deferred handlers, writes a log through a sequence,\n"
+            "and keeps a 1 kHz timer meanwhile. Then it reports how each of them did.\n"
             "\n"
             "  -t, --tty PATH      read this serial port (default: a pseudo terminal that a\n"
             "                      process of its own plays a built-in track on)\n"

@@ -93,7 +93,7 @@ static void print_driver(const struct driver_s *driver)
         value_text(value, sizeof(value), p);
         cursor = printf("%*s%s=", KEY_COLUMN, "", p->key);
         align(cursor, VALUE_COLUMN);
-        cursor = (cursor < VALUE_COLUMN ? VALUE_COLUMN : VALUE_COLUMN) + printf("%s", value);
+        cursor = VALUE_COLUMN + printf("%s", value);
         if (p->doc == NULL) {
             putchar('\n');
             continue;

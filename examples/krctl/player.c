@@ -302,9 +302,9 @@ static int run(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "b:i:p:h", options, NULL)) != -1) {
         switch (option) {
         case 'b':
-            if (!krctl_number(optarg, 50, PLAYER_BAUD_MAX, &baud))
-                return krctl_usage(&krctl_player, "--baud is 50 to %d, not '%s'", PLAYER_BAUD_MAX,
-                                   optarg);
+            if (!krctl_number(optarg, PLAYER_BAUD_MIN, PLAYER_BAUD_MAX, &baud))
+                return krctl_usage(&krctl_player, "--baud is %d to %d, not '%s'", PLAYER_BAUD_MIN,
+                                   PLAYER_BAUD_MAX, optarg);
             break;
         case 'i':
             input = optarg;
@@ -340,7 +340,7 @@ static int run(int argc, char **argv)
 
 const struct krctl_command_s krctl_player = {
     .name = "player",
-    .summary = "plays NMEA sentences on a pseudo terminal, to try things without hardware",
+    .summary = "plays NMEA sentences on a pseudo terminal: a serial port to try",
     .help = "usage: krctl player [--baud N] [--input FILE]\n"
             "       krctl player --print LINES\n"
             "\n"

@@ -13,6 +13,7 @@
 
 #define PLAYER_MESSAGE_MAX 128
 #define PLAYER_BAUD        38400
+#define PLAYER_BAUD_MIN    50
 #define PLAYER_BAUD_MAX    4000000
 
 #endif

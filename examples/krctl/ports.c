@@ -80,6 +80,10 @@ void ports_hint(const char *path, unsigned baud, error_t err)
     case -EINVAL:
         krctl_hint("another speed than %u: most receivers use 4800, 9600, 38400 or 115200", baud);
         break;
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOMEM: /* nothing that another port would change */
+        break;
     default:
         hint_ports();
         break;

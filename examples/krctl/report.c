@@ -197,11 +197,11 @@ static void print_policies(const struct demo_s *demo)
         const char *name;
         const char *what;
     } rows[] = {
-        {KROUTINE_IMMEDIATE, "IMMEDIATE", "timer ticks, in the reactor's dispatch"},
-        {KROUTINE_SCHED_SWITCH, "SCHED_SWITCH", "reads, on the reactor, stack unwound"},
-        {KROUTINE_DEFERRED, "DEFERRED", "work on a line, on any worker"},
-        {KROUTINE_SEQ_DEFERRED, "SEQ_DEFERRED", "log: writes, records; one at a time"},
-        {KROUTINE_QUEUE, "QUEUE", "end, player, Ctrl-C, on the main thread"},
+        {KROUTINE_IMMEDIATE, "IMMEDIATE", "timer ticks, in the dispatch"},
+        {KROUTINE_SCHED_SWITCH, "SCHED_SWITCH", "reads, after each batch"},
+        {KROUTINE_DEFERRED, "DEFERRED", "work on a line, any worker"},
+        {KROUTINE_SEQ_DEFERRED, "SEQ_DEFERRED", "log, one at a time, in order"},
+        {KROUTINE_QUEUE, "QUEUE", "end and Ctrl-C, main thread"},
     };
 
     label("policies");

@@ -30,9 +30,15 @@ done < <(sed -nE 's/^\.Xr ((kroutine|device|driver|dev|krctl|KROUTINE|DEVICE)[^ 
     man/*.[1-9] | sort -u)
 check_empty "each page of ours that is referred to exists" "${dangling%$'\n'}"
 
-unlisted=
+uninstalled=
+unlinked=
 for page in man/*.[1-9]; do
-    grep -q "'${page#man/}'" man/meson.build || unlisted+="$page"$'\n'
+    grep -q "'${page#man/}'" man/meson.build || uninstalled+="$page"$'\n'
+    grep -qF "($page)" README.md || unlinked+="$page"$'\n'
 done
-check_empty "each page is installed" "${unlisted%$'\n'}"
+check_empty "each page is installed" "${uninstalled%$'\n'}"
+check_empty "each page is in the tables of the README" "${unlinked%$'\n'}"
+check_empty "each file that the README links to exists" \
+    "$(grep -oE '\]\([^)#:]+\)' README.md | sed 's/^](//; s/)$//' |
+        while read -r file; do [ -e "$file" ] || echo "$file"; done)"
 tap_end

@@ -15,6 +15,8 @@ import sys
 CASE = re.compile(r"^(not )?ok\b[ \d]*-? *(.*?)(?: *# *SKIP\b *(.*))?$", re.I)
 NOTHING = re.compile(r"^1\.\.0 *# *SKIP\b *(.*)$", re.I)
 BAD_PROGRAM = {"ERROR", "FAIL", "TIMEOUT", "INTERRUPT"}
+# Of a long output: what the program and the tools around it say in one line.
+VERDICT = re.compile(r"^not ok|^# |^SUMMARY|WARNING: Thread|ERROR: |runtime error:|rule broken|^==")
 OUTPUT_LINES = 60
 
 
@@ -41,13 +43,25 @@ def tally(entry):
     return passed, failed, skipped
 
 
-def show_failure(entry, failed):
+def show_failure(entry, failed, log):
     for name in failed:
         print(f"  FAILED {entry['name']}: {name}")
     lines = [line for line in entry.get("stdout", "").splitlines() if not line.startswith("ok ")]
     lines += entry.get("stderr", "").splitlines()
-    for line in lines[-OUTPUT_LINES:]:
+    if len(lines) > OUTPUT_LINES:
+        lines = [line for line in lines if VERDICT.search(line)][:OUTPUT_LINES]
+        lines.append(f"(more in {log})")
+    for line in lines:
         print("    " + line)
+
+
+def show_skips(entry, skipped):
+    by_reason = {}
+    for name, reason in skipped:
+        by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        what = names[0] if len(names) == 1 else f"{len(names)} cases"
+        print(f"  skipped {entry['name']}: {what}: {reason}")
 
 
 def main():
@@ -58,10 +72,8 @@ def main():
         passed, failed, skipped = tally(entry)
         sums = [a + b for a, b in zip(sums, (passed, len(failed), len(skipped)))]
         if failed:
-            show_failure(entry, failed)
-        for name, reason in skipped:
-            where = entry["name"] if name == entry["name"] else f"{entry['name']}: {name}"
-            print(f"  skipped {where}: {reason}")
+            show_failure(entry, failed, sys.argv[1].replace(".json", ".txt"))
+        show_skips(entry, skipped)
     with open(sys.argv[2], "w", encoding="utf-8") as out:
         print(*sums, file=out)
 
