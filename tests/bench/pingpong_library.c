@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ping-pong on an embedded runtime: each end always has a read pending, and answers it. */
+/* Ping-pong on an embedded runtime. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -12,8 +12,6 @@ struct end_s {
 };
 
 static struct end_s ends[2];
-static unsigned hops_left;
-
 static void submit_read(struct end_s *end)
 {
     end->read.type = DEV_CHAR_READ;
@@ -35,7 +33,74 @@ static KROUTINE_EXEC(written)
     bench_require(dev_char_rq_from_kr(kr)->error == 0, "write request");
 }
 
-static KROUTINE_EXEC(received)
+/* --- the runtime and its two devices --- */
+
+static struct kroutine_runtime_s *open_ends(const int fd[2], enum kroutine_backend_e backend)
+{
+    struct kroutine_runtime_config_s config;
+    struct kroutine_runtime_s *rt;
+    char spec[32];
+
+    kroutine_runtime_config_init(&config);
+    config.backend = backend;
+    config.embedded = true;
+    config.pool_size = 0;
+    if (kroutine_runtime_create(&rt, &config))
+        return NULL;
+    for (int i = 0; i < 2; i++) {
+        snprintf(spec, sizeof(spec), "fd:%d", fd[i]);
+        bench_require(device_get_accessor_by_path(&ends[i].dev.base, kroutine_runtime_devices(rt),
+                                                  spec, DRIVER_CLASS_CHAR) == 0,
+                      kroutine_error_text());
+        dev_char_rq_init_immediate(&ends[i].write, written);
+    }
+    return rt;
+}
+
+static void close_ends(struct kroutine_runtime_s *rt)
+{
+    for (int i = 0; i < 2; i++)
+        device_put_accessor(&ends[i].dev.base);
+    bench_require(kroutine_runtime_destroy(rt) == 0, "kroutine_runtime_destroy");
+}
+
+/* --- in turn --- */
+
+static bool got_it;
+
+static KROUTINE_EXEC(note)
+{
+    bench_require(dev_char_rq_from_kr(kr)->error == 0, "read request");
+    got_it = true;
+}
+
+double pingpong_library_in_turn(const int fd[2], unsigned trips, enum kroutine_backend_e backend)
+{
+    struct kroutine_runtime_s *rt = open_ends(fd, backend);
+    double start;
+
+    if (!rt)
+        return -1;
+    for (int i = 0; i < 2; i++)
+        dev_char_rq_init_immediate(&ends[i].read, note);
+    start = bench_now();
+    for (unsigned hop = 0; hop < 2 * trips; hop++) {
+        got_it = false;
+        submit_write(&ends[hop % 2]);
+        submit_read(&ends[!(hop % 2)]);
+        while (!got_it)
+            bench_require(kroutine_runtime_wait(rt, -1) >= 0, "kroutine_runtime_wait");
+    }
+    start = (bench_now() - start) / trips;
+    close_ends(rt);
+    return start;
+}
+
+/* --- ahead --- */
+
+static unsigned hops_left;
+
+static KROUTINE_EXEC(answer)
 {
     struct end_s *end = KROUTINE_CONTAINER(kr, struct end_s, read.base.kr);
 
@@ -48,37 +113,19 @@ static KROUTINE_EXEC(received)
         submit_write(end);
 }
 
-static void open_end(struct end_s *end, struct kroutine_runtime_s *rt, int fd,
-                     enum kroutine_policy_e policy)
+double pingpong_library_ahead(const int fd[2], unsigned trips, enum kroutine_backend_e backend,
+                              enum kroutine_policy_e policy)
 {
-    char spec[32];
-
-    snprintf(spec, sizeof(spec), "fd:%d", fd);
-    bench_require(device_get_accessor_by_path(&end->dev.base, kroutine_runtime_devices(rt), spec,
-                                              DRIVER_CLASS_CHAR) == 0,
-                  kroutine_error_text());
-    if (policy == KROUTINE_SCHED_SWITCH)
-        dev_char_rq_init_sched_switch(&end->read, received);
-    else
-        dev_char_rq_init(&end->read, received);
-    dev_char_rq_init_immediate(&end->write, written);
-}
-
-double pingpong_library(const int fd[2], unsigned trips, enum kroutine_backend_e backend,
-                        enum kroutine_policy_e policy)
-{
-    struct kroutine_runtime_config_s config;
-    struct kroutine_runtime_s *rt;
+    struct kroutine_runtime_s *rt = open_ends(fd, backend);
     double start;
 
-    kroutine_runtime_config_init(&config);
-    config.backend = backend;
-    config.embedded = true;
-    config.pool_size = 0;
-    if (kroutine_runtime_create(&rt, &config))
+    if (!rt)
         return -1;
     for (int i = 0; i < 2; i++) {
-        open_end(&ends[i], rt, fd[i], policy);
+        if (policy == KROUTINE_SCHED_SWITCH)
+            dev_char_rq_init_sched_switch(&ends[i].read, answer);
+        else
+            dev_char_rq_init(&ends[i].read, answer);
         submit_read(&ends[i]);
     }
     kroutine_runtime_process(rt); /* both reads wait */
@@ -88,8 +135,6 @@ double pingpong_library(const int fd[2], unsigned trips, enum kroutine_backend_e
     while (hops_left)
         bench_require(kroutine_runtime_wait(rt, -1) >= 0, "kroutine_runtime_wait");
     start = (bench_now() - start) / trips;
-    for (int i = 0; i < 2; i++)
-        device_put_accessor(&ends[i].dev.base);
-    bench_require(kroutine_runtime_destroy(rt) == 0, "kroutine_runtime_destroy");
+    close_ends(rt);
     return start;
 }
