@@ -6,8 +6,9 @@
  * two close the devices under them and open others. Every request is accounted for: it ends by its
  * handler or by a cancel that returned 0, once. One line of TAP; the seed is printed.
  *
- * It was tried against libraries that complete a request twice, drop one, run a handler after a
- * cancel that returned 0, and forget to wake a worker: each made it fail.
+ * It was tried against libraries that end a request twice, that drop one in fifty thousand, and
+ * that answer 0 to the cancel of a request whose handler then runs: each made it fail. A wake-up
+ * that is lost hides behind the traffic here; tests/model is about those.
  */
 #define _GNU_SOURCE
 #include <kroutine.h>
