@@ -79,6 +79,8 @@ void kr_device_left(struct device_s *dev, uint32_t refs)
     pthread_mutex_lock(&tree->lock);
     unlink_locked(dev);
     pthread_mutex_unlock(&tree->lock);
+    if (dev->opened && dev->driver->f_free)
+        dev->driver->f_free(dev);
     device_discard(dev);
 }
 
@@ -127,6 +129,7 @@ static error_t device_open(struct device_s *dev, const struct device_spec_s *spe
         count_open(dev, 1);
     pthread_mutex_lock(&tree->lock);
     dev->state = err ? KR_DEV_CLOSED : KR_DEV_OPEN;
+    dev->opened = !err;
     dev->uses = err ? 0 : uses;
     pthread_cond_broadcast(&tree->changed);
     pthread_mutex_unlock(&tree->lock);

@@ -41,6 +41,7 @@ struct device_s {
     uint32_t starts;  /* device_start */
     bool start_busy;  /* a thread is in f_use */
     bool by_spec;     /* closes with its last accessor */
+    bool opened;      /* f_open has succeeded */
     bool fixed;       /* made by the runtime itself: device_destroy refuses */
     pthread_t worker; /* OPENING, CLOSING: the thread that does it */
 };

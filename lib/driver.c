@@ -18,6 +18,16 @@ static struct {
     unsigned room;
 } added = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+void kr_drivers_lock(void)
+{
+    pthread_mutex_lock(&added.lock);
+}
+
+void kr_drivers_unlock(void)
+{
+    pthread_mutex_unlock(&added.lock);
+}
+
 static const struct driver_s *get_locked(unsigned index)
 {
     if (index < BUILT_IN)

@@ -252,6 +252,7 @@ void kr_dispatch(struct kroutine_s *kr, enum kroutine_policy_e policy)
         run(kr, false);
         return;
     }
+    kr_thread_push_begin(rt);
     switch (policy) {
     case KROUTINE_SCHED_SWITCH:
     case KROUTINE_SEQ_SCHED_SWITCH:
@@ -271,6 +272,7 @@ void kr_dispatch(struct kroutine_s *kr, enum kroutine_policy_e policy)
         kr_pool_exec(rt->pool, kr);
         break;
     }
+    kr_thread_push_end();
 }
 
 /* May a kroutine of this policy run in the calling context? Enters its sequence if so. */

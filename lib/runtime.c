@@ -32,6 +32,7 @@ static void after_fork_child(void)
     kr_self.reactor = NULL;
     kr_self.worker = NULL;
     kr_self.worker_cpu = 0;
+    kr_self.pushing = NULL;
     kr_self.signals_blocked = false;
     pthread_mutex_init(&default_lock, NULL);
 }
@@ -277,6 +278,13 @@ static void hand_all_back(struct kroutine_runtime_s *rt)
     }
 }
 
+/* A handler may have run, and told the program to end the runtime, before the kroutine_exec that
+   caused it has returned on its thread. */
+static bool nobody_pushes(void *arg)
+{
+    return !kr_thread_pushes(arg);
+}
+
 /* The parent's threads are not here: what can be given back is memory. */
 static void discard_in_child(struct kroutine_runtime_s *rt)
 {
@@ -323,6 +331,7 @@ error_t kroutine_runtime_shutdown(struct kroutine_runtime_s *rt,
         hand_all_back(rt);
     while (kr_reactor_sweep(rt))
         ;
+    kr_thread_wait(nobody_pushes, rt);
     unbuild(rt, 4);
     return 0;
 }

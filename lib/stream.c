@@ -39,6 +39,11 @@ void kr_stream_put(struct kr_stream_s *s)
     free(s);
 }
 
+void kr_stream_keep(struct kr_stream_s *s)
+{
+    kr_stream_hold(s);
+}
+
 void *kr_stream_pv(const struct kr_stream_s *s)
 {
     return s->pv;

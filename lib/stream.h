@@ -77,6 +77,8 @@ error_t kr_stream_create(struct kr_stream_s **ret, const struct kr_stream_config
 void kr_stream_close(struct kr_stream_s *s, error_t error);
 /* After close and the last callback of the driver. Frees it when the last pumper has left. */
 void kr_stream_put(struct kr_stream_s *s);
+/* One reference more: requests are refused, not lost, after the close. */
+void kr_stream_keep(struct kr_stream_s *s);
 void *kr_stream_pv(const struct kr_stream_s *s);
 
 /* The class operations, for the driver's table. */

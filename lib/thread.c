@@ -45,6 +45,7 @@ static void init_cond(void)
 static void forked_child(void)
 {
     kr_add(&kr_forks, 1);
+    kr_drivers_unlock();
     pthread_mutex_init(&threads.list_lock, NULL);
     pthread_mutex_init(&threads.wait_lock, NULL);
     init_cond();
@@ -72,7 +73,7 @@ static void setup(void)
 {
     threads.have_key = pthread_key_create(&threads.key, thread_ends) == 0;
     init_cond();
-    pthread_atfork(NULL, NULL, forked_child);
+    pthread_atfork(kr_drivers_lock, kr_drivers_unlock, forked_child);
 }
 
 void kr_fork_setup(void)
@@ -185,4 +186,27 @@ bool kr_thread_runs_here(const struct kroutine_s *kr)
             return true;
     }
     return false;
+}
+
+void kr_thread_push_begin(struct kroutine_runtime_s *rt)
+{
+    if (kr_unlikely(!kr_self.registered))
+        enter_list(&kr_self);
+    kr_store_release(&kr_self.pushing, rt);
+}
+
+void kr_thread_push_end(void)
+{
+    kr_store_release(&kr_self.pushing, NULL);
+}
+
+bool kr_thread_pushes(const struct kroutine_runtime_s *rt)
+{
+    bool pushes = false;
+
+    pthread_mutex_lock(&threads.list_lock);
+    for (struct kr_thread_s *t = threads.list; t && !pushes; t = t->next)
+        pushes = t != &kr_self && kr_load_acquire(&t->pushing) == rt;
+    pthread_mutex_unlock(&threads.list_lock);
+    return pushes;
 }

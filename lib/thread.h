@@ -23,6 +23,9 @@ struct kr_thread_s {
        on other threads. */
     struct kroutine_s *running[KR_RUN_DEPTH];
     unsigned depth; /* atomic; more than KR_RUN_DEPTH: who looks cannot tell, and takes it as yes */
+    /* This thread is putting a kroutine into a queue of that runtime; atomic. Stored before the
+       push, so whoever has seen the kroutine run, and ends the runtime, sees it. */
+    struct kroutine_runtime_s *pushing;
     struct kr_thread_s *next; /* registry of thread.c */
     bool registered;
     struct dev_request_s *refused; /* class.c: handlers that no runtime can run, oldest first */
@@ -42,6 +45,10 @@ void kr_thread_wait(bool (*over)(void *arg), void *arg);
 /* Is the handler of `kr` running on another thread / on this one? */
 bool kr_thread_runs(const struct kroutine_s *kr);
 bool kr_thread_runs_here(const struct kroutine_s *kr);
+/* Around a push into a queue of `rt`. */
+void kr_thread_push_begin(struct kroutine_runtime_s *rt);
+void kr_thread_push_end(void);
+bool kr_thread_pushes(const struct kroutine_runtime_s *rt); /* some thread does */
 /* After a state change that kr_thread_wait may be waiting for. */
 void kr_thread_tell(void);
 
@@ -49,5 +56,8 @@ void kr_thread_tell(void);
    first call of kr_fork_setup on. */
 extern uint32_t kr_forks;
 void kr_fork_setup(void);
+/* driver.c: around a fork, so that the child finds the list of drivers whole. */
+void kr_drivers_lock(void);
+void kr_drivers_unlock(void);
 
 #endif

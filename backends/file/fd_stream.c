@@ -93,6 +93,9 @@ static void io_done(struct kr_io_s *io)
         n = read_result(fs->stream, n);
     else if (io->op == KR_IO_WRITE)
         n = write_result(fs, n);
+    /* A file that has nothing even for a call that may wait (trace_pipe): nobody can say when. */
+    if (n == -EAGAIN)
+        n = -ENOTSUP;
     kr_stream_complete(fs->stream, dir, n);
 }
 

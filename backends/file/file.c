@@ -12,21 +12,22 @@
 #include "fd_stream.h"
 
 struct file_pv_s {
-    struct kr_fd_stream_s *fs;
+    struct kr_fd_stream_s *fs;  /* until the close */
+    struct kr_stream_s *stream; /* longer: for calls that are under way then */
 };
 
 static DEV_CHAR_REQUEST(file_char_request)
 {
     struct file_pv_s *pv = device_pv(acc->dev);
 
-    kr_stream_request(kr_fd_stream_stream(pv->fs), rq);
+    kr_stream_request(pv->stream, rq);
 }
 
 static DEV_CHAR_CANCEL(file_char_cancel)
 {
     struct file_pv_s *pv = device_pv(acc->dev);
 
-    return kr_stream_cancel(kr_fd_stream_stream(pv->fs), rq);
+    return kr_stream_cancel(pv->stream, rq);
 }
 
 static const struct driver_char_s file_char = DRIVER_CHAR_METHODS(file_char);
@@ -36,6 +37,13 @@ static void file_close(struct device_s *dev)
     struct file_pv_s *pv = device_pv(dev);
 
     kr_fd_stream_close(pv->fs, -ECANCELED);
+}
+
+static void file_free(struct device_s *dev)
+{
+    struct file_pv_s *pv = device_pv(dev);
+
+    kr_stream_put(pv->stream);
 }
 
 /* `fd` is closed on failure. */
@@ -53,9 +61,13 @@ static error_t finish_open(struct device_s *dev, const struct device_spec_s *spe
         flags |= KR_FD_WRITABLE;
     if (!err)
         err = kr_fd_stream_create(&pv->fs, dev, fd, &framing, flags);
-    if (err)
+    if (err) {
         close(fd);
-    return err;
+        return err;
+    }
+    pv->stream = kr_fd_stream_stream(pv->fs);
+    kr_stream_keep(pv->stream);
+    return 0;
 }
 
 /* --- file --- */
@@ -119,6 +131,7 @@ const struct driver_s kr_driver_file = {
     .pv_size = sizeof(struct file_pv_s),
     .f_open = file_open,
     .f_close = file_close,
+    .f_free = file_free,
     .classes = {(const struct driver_class_table_s *)&file_char},
 };
 
@@ -131,7 +144,8 @@ static const struct driver_param_s fd_params[] = {
 
 /* A descriptor of our own for what `fd` refers to. O_NONBLOCK belongs to the open file, which a
    duplicate shares with the program (and with other processes, if it is a terminal): so ttys and
-   pipes are opened anew. Not a pty's master, where that would make a new pty; not a file, which
+   pipes are opened anew. Not a pty's master, where that would make a new pty, nor another device
+   (a tun interface would be a new one, /dev/kmsg start anew); not a file, which
    would lose its position; sockets cannot be, and need no flag (MSG_DONTWAIT). */
 static int own_descriptor(int fd)
 {
@@ -141,7 +155,7 @@ static int own_descriptor(int fd)
 
     if (flags < 0 || fstat(fd, &st))
         return -1;
-    if (!(flags & O_NONBLOCK) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) &&
+    if (!(flags & O_NONBLOCK) && (S_ISFIFO(st.st_mode) || isatty(fd)) &&
         ioctl(fd, TIOCGPTN, &n) != 0) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         copy = open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -180,5 +194,6 @@ const struct driver_s kr_driver_fd = {
     .pv_size = sizeof(struct file_pv_s),
     .f_open = fd_open,
     .f_close = file_close,
+    .f_free = file_free,
     .classes = {(const struct driver_class_table_s *)&file_char},
 };

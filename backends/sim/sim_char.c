@@ -168,7 +168,14 @@ static void sim_char_close(struct device_s *dev)
         kr_sim_end_kick(writer, KR_DIR_WRITE);
     kr_sim_line_leave(end->line, end->side);
     kr_sim_end_stop(end);
-    kr_sim_end_put(end);
+}
+
+/* Calls that were under way at the close may have used it until now. */
+static void sim_char_free(struct device_s *dev)
+{
+    struct kr_sim_char_pv_s *pv = device_pv(dev);
+
+    kr_sim_end_put(pv->end);
 }
 
 /* --- class --- */
@@ -199,5 +206,6 @@ const struct driver_s kr_driver_sim_char = {
     .pv_size = sizeof(struct kr_sim_char_pv_s),
     .f_open = sim_char_open,
     .f_close = sim_char_close,
+    .f_free = sim_char_free,
     .classes = {(const struct driver_class_table_s *)&sim_char_methods},
 };

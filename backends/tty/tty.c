@@ -134,6 +134,7 @@ static error_t tty_open(struct device_s *dev, const struct device_spec_s *spec)
         return err;
     }
     tty->stream = kr_fd_stream_stream(tty->fs);
+    kr_stream_keep(tty->stream); /* for calls that are under way at the close */
     update_char_time(tty);
     return 0;
 }
@@ -175,6 +176,13 @@ static void tty_close(struct device_s *dev)
         ioctl(tty->fd, TIOCNXCL);
     tty_line_put(tty->fd, &tty->saved);
     kr_fd_stream_close(tty->fs, -ECANCELED);
+}
+
+static void tty_free(struct device_s *dev)
+{
+    struct tty_s *tty = device_pv(dev);
+
+    kr_stream_put(tty->stream);
 }
 
 /* --- classes --- */
@@ -251,6 +259,7 @@ const struct driver_s kr_driver_tty = {
     .pv_size = sizeof(struct tty_s),
     .f_open = tty_open,
     .f_close = tty_close,
+    .f_free = tty_free,
     .classes = {(const struct driver_class_table_s *)&tty_char,
                 (const struct driver_class_table_s *)&tty_uart},
 };

@@ -82,6 +82,9 @@ struct driver_s {
     void (*f_close)(struct device_s *dev);
     /* Optional: device_start, device_stop, device_get_accessor. */
     error_t (*f_use)(struct device_s *dev, enum device_use_e use);
+    /* Optional. After f_close, once no call is under way and nothing holds the device: frees what
+       such calls may have used. Any thread; the runtime may be gone. */
+    void (*f_free)(struct device_s *dev);
     const struct driver_class_table_s *classes[DRIVER_CLASSES_MAX]; /* the rest NULL */
 };
 

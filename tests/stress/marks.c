@@ -14,6 +14,7 @@
  */
 #include "marks.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdarg.h>

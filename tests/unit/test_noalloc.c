@@ -140,6 +140,7 @@ static bool open_on(int round)
     ck_assert_int_eq(kroutine_queue_init(&queue), 0);
     kroutine_seq_init(&seq);
     target = (struct kt_target_s){env.rt, &queue, &seq, 0};
+    kt_sleep_ms(20); /* the threads are up: what the C library allocates for them is not ours */
     return true;
 }
 

@@ -368,7 +368,7 @@ START_TEST(cleanup_refuses_a_queue_in_use)
     ck_assert_int_eq(kroutine_queue_cleanup(&queue), -EBUSY);
     ck_assert(kroutine_queue_process(&queue));
     thread = kt_thread(wait_until_served, &over);
-    kt_sleep_ms(30);
+    kt_await(NULL, kt_get(&queue.waiters) == 1); /* private, but nothing else tells */
     ck_assert_int_eq(kroutine_queue_cleanup(&queue), -EBUSY);
     ck_assert(!kt_get(&over));
     kroutine_exec(&p.kr);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include <kroutine/driver.h>
+
 #include "kt.h"
 
 static const enum kroutine_backend_e backends[] = {KROUTINE_BACKEND_EPOLL, KROUTINE_BACKEND_URING};
@@ -285,21 +287,20 @@ START_TEST(file_close_against_a_start)
         kt_set(&done, 0);
         kt_set(&closed, 0);
         open_spec(&env, &one, spec);
-        use = one; /* an accessor of its own: the closer clears the other */
+        use = one;
+        device_hold(use.base.dev); /* its memory, not the device */
         kroutine_init_sched_switch(&closer, close_one);
         kroutine_bind(&closer, env.rt);
         kroutine_exec(&closer);
         for (volatile unsigned i = 0; i < round % 200 * 20; i++)
             ;
         for (; n < 4; n++) {
-            use.base.dev = __atomic_load_n(&one.base.dev, __ATOMIC_SEQ_CST);
-            if (!use.base.dev)
-                break;
             dev_char_rq_init(&rq[n], count_done);
             prepare(&rq[n], DEV_CHAR_WRITE_FLUSH, (uint8_t *)"abc", 3);
             DEVICE_OP(&use, request, &rq[n]);
         }
         kt_await(&env, kt_get(&closed) && kt_get(&done) == n);
+        device_release(use.base.dev);
     }
     kt_env_close(&env);
     remove_temporary(spec);

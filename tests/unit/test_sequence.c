@@ -257,12 +257,13 @@ START_TEST(cancel_of_the_next_from_a_handler)
     /* Number 0 last into the sequence's hands: 1 must be waiting when it runs. */
     struct kroutine_s holder;
     sem_init(&entered, 0, 0);
-    sem_init(&go, 0, 1);
+    sem_init(&go, 0, 0);
     kt_init_policy(&holder, hold, KROUTINE_SEQ_DEFERRED, &target);
     kroutine_exec(&holder);
     for (int i = 0; i < 3; i++)
         kroutine_exec(&p[i].kr);
     kroutine_critical_end();
+    sem_post(&go);
     kt_await(&env, kt_get(&p[2].runs) == 1);
     ck_assert_uint_eq(p[0].runs, 1);
     ck_assert_uint_eq(p[1].runs, 0);
@@ -359,7 +360,7 @@ END_TEST
 
 static void clean_up_inside(struct kt_probe_s *probe)
 {
-    *(error_t *)probe->arg = kroutine_seq_cleanup(&seq);
+    kt_set((error_t *)probe->arg, kroutine_seq_cleanup(&seq));
 }
 
 START_TEST(cleanup_in_a_handler_of_the_sequence_is_refused)

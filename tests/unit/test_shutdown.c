@@ -237,7 +237,7 @@ static KROUTINE_EXEC(timer_over)
     struct dev_timer_rq_s *rq = dev_timer_rq_from_kr(kr);
 
     (void)flags;
-    timer_error = rq->error;
+    kt_set(&timer_error, rq->error);
     kt_inc(&timers_done);
 }
 
