@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(empty_frames)
 {
-    uint8_t line[8];
+    uint8_t line[16];
     size_t n;
 
     open_framed(_i);

@@ -328,22 +328,31 @@ static void cancel_the_other(struct shot_s *shot)
 /* Two due in the same batch: the first takes the second back, or learns that it is too late. */
 START_TEST(cancel_of_a_neighbour_due_at_the_same_time)
 {
+    uint64_t ahead = KROUTINE_MSEC(1);
     struct shot_s shot[2];
+    unsigned round = 0;
 
     open_clock(mode_of(_i), _i / modes());
-    for (unsigned round = 0; round < 20; round++) {
-        uint64_t deadline = value() + KROUTINE_MSEC(1);
+    while (round < 20) {
+        uint64_t deadline = value() + ahead;
 
         for (int i = 0; i < 2; i++)
             shot_init(&shot[i], true);
         shot[0].then = cancel_the_other;
         shot[0].arg = &shot[1];
-        ck_assert_int_eq(submit(&shot[0], deadline, 0), 0);
-        ck_assert_int_eq(submit(&shot[1], deadline + round % 3, 0), 0);
+        /* The second first: on a slow machine the time may be over between the two. */
+        ck_assert_int_eq(submit(&shot[1], deadline + 1 + round % 3, 0), 0);
+        if (submit(&shot[0], deadline, 0)) {
+            DEVICE_OP(&timer, cancel, &shot[1].rq);
+            kt_idle(&env, 2);
+            ahead *= 2;
+            continue;
+        }
         await_shot(&shot[0], 0);
         kt_idle(&env, 2);
         ck_assert_int_eq(answers[0], 0); /* its handler had not been started: exact */
         ck_assert_uint_eq(kt_get(&shot[1].done), 0);
+        round++;
     }
     close_all();
 }

@@ -159,7 +159,8 @@ START_TEST(one_wake_up_for_each_tick)
     ck_assert_uint_ge(before, 7);
     ck_assert_uint_le(before, 9);
     ck_assert_uint_eq(count, before);
-    ck_assert_uint_le(switches, before + 1);
+    /* Of the threads; a lock or a page that has to be waited for may add a few. */
+    ck_assert_uint_le(switches, before + 4);
     ck_assert_int_eq(again_error, 0);
     kt_env_close(&env);
     device_put_accessor(&timer.base);
