@@ -91,6 +91,10 @@ static void expire(struct kr_dir_s *d, struct kr_done_s *done)
     struct dev_request_s *rq, *next;
 
     d->tick = false;
+    if (d->retry_at && d->retry_at <= now) {
+        d->retry_at = 0;
+        d->ready = true;
+    }
     for (rq = d->queue.head; rq && d->timed; rq = next) {
         next = rq->next;
         if (!rq->expires)
@@ -118,11 +122,17 @@ static enum kr_step_e look(struct kr_dir_s *d, struct kr_done_s *done)
 /* When this direction must be looked at without an event: ns, 0: never. */
 static uint64_t next_tick(const struct kr_dir_s *d)
 {
+    uint64_t at = UINT64_MAX;
+
     if (!d->queue.head || d->closed)
         return 0;
-    if (d->drain_at && (!d->earliest || d->drain_at < d->earliest))
-        return d->drain_at;
-    return d->timed ? d->earliest : 0;
+    if (d->timed && d->earliest)
+        at = d->earliest;
+    if (d->drain_at && d->drain_at < at)
+        at = d->drain_at;
+    if (d->retry_at && d->retry_at < at)
+        at = d->retry_at;
+    return at == UINT64_MAX ? 0 : at;
 }
 
 /* The pumper, without the lock; `old`: timer_at before. An armed timer holds a reference. */
@@ -163,7 +173,13 @@ static bool prepare_to_wait(struct kr_dir_s *d)
     struct kr_stream_s *s = d->stream;
     uint64_t at = next_tick(d);
 
-    if (d->queue.head && !d->closed && !d->armed && !d->drain_at) {
+    if (d->retry_at && d->armed && s->ops->disarm) {
+        d->armed = false;
+        pthread_mutex_unlock(&d->lock);
+        s->ops->disarm(s, d->which);
+        return true;
+    }
+    if (d->queue.head && !d->closed && !d->armed && !d->drain_at && !d->retry_at) {
         d->armed = true;
         pthread_mutex_unlock(&d->lock);
         s->ops->arm(s, d->which);
@@ -226,14 +242,37 @@ static void pump(struct kr_dir_s *d)
    between two requests is common, a writer that has nothing to write is not. */
 static const uint8_t patience[KR_DIRS] = {[KR_DIR_READ] = 8, [KR_DIR_WRITE] = 1};
 
+/* A tty whose buffer is nearly full may say that it takes bytes, and take none; and each try in
+   vain makes it say so again, since the end of a write wakes those who wait to write
+   (tty_write_unlock in drivers/tty/tty_io.c). After so many events without a byte gone, time
+   decides. */
+#define VAIN_MAX 16
+#define RETRY_NS KROUTINE_MSEC(5)
+
+/* With the lock. */
+static bool believe(struct kr_dir_s *d)
+{
+    if (d->which != KR_DIR_WRITE || !d->queue.head || !d->stream->ops->disarm)
+        return true;
+    if (d->vain < VAIN_MAX) {
+        d->vain++;
+        return true;
+    }
+    if (!d->retry_at)
+        d->retry_at = kr_clock_now(clock_of(d->stream)) + RETRY_NS;
+    return false;
+}
+
 void kr_stream_ready(struct kr_stream_s *s, enum kr_dir_e dir)
 {
     struct kr_dir_s *d = &s->dir[dir];
     bool disarm = false, mine = false;
 
     pthread_mutex_lock(&d->lock);
-    d->ready = true;
-    d->maybe = false;
+    if (believe(d)) {
+        d->ready = true;
+        d->maybe = false;
+    }
     if (d->pumping || d->queue.head) {
         d->spurious = 0;
         if (!d->pumping && dir == KR_DIR_READ && s->fd >= 0 && kr_self.reactor == s->rt) {

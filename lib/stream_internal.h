@@ -42,6 +42,7 @@ struct kr_dir_s {
     bool async_returned; /* … the driver's function has said so … */
     bool async_done;     /* … it is complete, async_result is there */
     bool closing;        /* a thread waits on `quiet` */
+    uint8_t vain;        /* writing: events since the last byte went */
     uint8_t spurious;    /* events in a row that nobody waited for */
     ssize_t async_result;
     pthread_t pumper; /* while pumping and not in an operation under way */
@@ -52,7 +53,8 @@ struct kr_dir_s {
     size_t iov_total;
     uint8_t frame_head[4], frame_tail[1];
     uint64_t drain_at;           /* ns, 0: no question to ask again */
-    struct dev_timer_rq_s timer; /* earliest time-out, or drain_at */
+    uint64_t retry_at;           /* ns, with the lock; not 0: events are not believed until then */
+    struct dev_timer_rq_s timer; /* earliest time-out, drain_at or retry_at */
     uint64_t timer_at;           /* 0: not armed; written under the lock */
     struct kroutine_s kick;      /* SCHED_SWITCH: pumps from the reactor, for cancel */
     bool kicked;                 /* with the lock */

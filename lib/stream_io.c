@@ -172,6 +172,7 @@ static void distribute(struct kr_dir_s *d, size_t n, struct kr_done_s *done)
 enum kr_step_e kr_stream_end_io(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done)
 {
     if (n > 0) {
+        d->vain = 0;
         distribute(d, (size_t)n, done);
         /* A short read does not say that nothing more is there: it ends with a line of a terminal,
            a packet of a pipe (pipe(2), O_DIRECT), descriptors in a socket, and before the end. */
@@ -404,6 +405,7 @@ static enum kr_step_e step_write_framed(struct kr_dir_s *d, struct kr_done_s *do
     payload = (size_t)n > head ? (size_t)n - head : 0;
     advance(rq, payload < rq->size ? payload : rq->size);
     rq->rq_progress += (uint32_t)n;
+    d->vain = 0;
     d->ready = true;
     if ((size_t)n < total)
         deactivate(d, done);
