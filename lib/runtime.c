@@ -13,6 +13,7 @@
 static uint32_t fork_generation; /* changed by the child's handler only */
 static pthread_mutex_t default_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kroutine_runtime_s *default_runtime; /* atomic */
+static struct kroutine_runtime_s *volatile inherited_runtime;
 
 static void before_fork(void)
 {
@@ -27,7 +28,10 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     fork_generation++;
-    kr_store(&default_runtime, NULL); /* the child may make one of its own */
+    /* The child may make one of its own. The parent's can neither be used nor freed here; it is
+       kept in sight of leak checkers. */
+    inherited_runtime = kr_xchg(&default_runtime, NULL);
+    (void)inherited_runtime;
     /* The stack of handlers that this thread may be in stays: the child returns through it. */
     kr_self.reactor = NULL;
     kr_self.worker = NULL;

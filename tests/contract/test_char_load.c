@@ -209,7 +209,7 @@ static struct device_timer_s timer;
 static struct {
     unsigned count; /* atomic */
     uint64_t last, longest;
-    bool stop;
+    bool stop, stopped; /* atomic */
 } ticks;
 
 static KROUTINE_EXEC(tick)
@@ -225,7 +225,9 @@ static KROUTINE_EXEC(tick)
     ticks.last = now;
     kt_inc(&ticks.count);
     rq->delay = KROUTINE_MSEC(1);
-    if (!kt_get(&ticks.stop) && DEVICE_OP(&timer, request, rq))
+    if (kt_get(&ticks.stop))
+        kt_set(&ticks.stopped, true);
+    else if (DEVICE_OP(&timer, request, rq))
         ck_abort_msg("the tick was refused");
 }
 
@@ -280,6 +282,7 @@ START_TEST(full_tty_leaves_the_timer_alone)
     if (kt_op_cancel(&wr, &pair.dev)) /* right in a try */
         kt_await(&env, kt_get(&wr.done) == 1);
     ck_assert_int_eq(kt_op_cancel(&rd, &pair.dev), 0);
+    kt_await(&env, kt_get(&ticks.stopped));
     ck_assert_uint_ge(kt_get(&ticks.count), kt_slow() > 1 ? 100 : 1000);
     if (kt_slow() == 1) /* what blocks, blocks for a second and more */
         ck_assert_uint_lt(ticks.longest, KROUTINE_MSEC(400));

@@ -197,6 +197,16 @@ START_TEST(discard_drops_exactly_that)
     kt_op_expect(&drop, &env, 0, 0);
     kt_op_expect(&read, &env, 0, 0);
     ck_assert_int_eq(memcmp(in, "fgh", 3), 0);
+    kt_op_submit(&drop, &pair.dev, DEV_CHAR_DISCARD, NULL, 3);
+    for (int i = 0; i < 3; i++) { /* one by one */
+        ck_assert_uint_eq(kt_get(&drop.done), 0);
+        kt_peer_write(&pair, "i", 1);
+        kt_idle(&env, 3);
+    }
+    kt_op_expect(&drop, &env, 0, 0);
+    kt_peer_write(&pair, "j", 1);
+    ck_assert_uint_eq(kt_run(&pair, DEV_CHAR_READ, in, 1, 0), 1);
+    ck_assert_uint_eq(in[0], 'j');
     close_all();
 }
 END_TEST

@@ -91,7 +91,7 @@ START_TEST(in_the_order_of_their_deadlines)
 
     open_round(_i);
     for (unsigned i = 0; i < 4; i++)
-        submit_read(&op[i], &in[i], 1, EARLY + KROUTINE_MSEC(15) * (3 - i));
+        submit_read(&op[i], &in[i], 1, EARLY + KROUTINE_MSEC(100) * (3 - i));
     for (unsigned i = 0; i < 4; i++)
         kt_op_expect(&op[i], &env, -ETIMEDOUT, 1);
     for (unsigned i = 1; i < 4; i++)

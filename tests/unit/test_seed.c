@@ -127,7 +127,9 @@ START_TEST(char_resubmitted_from_its_deferred_handler)
             kt_await(NULL, kt_get(&events_b) == 10 * i);
     }
     ck_assert_uint_eq(sum_b, 3 * 4000);
-    kt_await(NULL, DEVICE_OP(&char_dev, cancel, &char_rq) == 0); /* once it waits again */
+    /* Once it waits again; a cancel in the middle of a try ends it too, by its handler. */
+    kt_await(NULL,
+             DEVICE_OP(&char_dev, cancel, &char_rq) == 0 || kt_get(&char_rq.error) == -ECANCELED);
     device_put_accessor(&char_dev.base);
 }
 END_TEST
