@@ -241,7 +241,7 @@ START_TEST(in_the_order_of_deadlines)
     uint64_t base;
 
     open_clock(mode_of(_i), _i / modes());
-    base = value() + KROUTINE_MSEC(30);
+    base = value() + KROUTINE_MSEC(30) * kt_slow();
     for (unsigned i = 0; i < MANY; i++)
         order[i] = i;
     for (unsigned i = MANY - 1; i > 0; i--) {
@@ -271,7 +271,7 @@ START_TEST(equal_deadlines_in_order_of_submission)
     uint64_t deadline;
 
     open_clock(mode_of(_i), _i / modes());
-    deadline = value() + KROUTINE_MSEC(40);
+    deadline = value() + KROUTINE_MSEC(40) * kt_slow();
     for (unsigned i = 0; i < MANY; i++) {
         shot_init(&many[i], true);
         ck_assert_int_eq(submit(&many[i], deadline, 0), 0);
