@@ -41,7 +41,7 @@ static void make_file(size_t size)
 {
     int fd;
 
-    snprintf(path, sizeof path, "/tmp/kt-file-%d", (int)getpid());
+    snprintf(path, sizeof path, "%s/file-%d", kt_folder(), (int)getpid());
     kt_fill(data, SIZE, 0);
     fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     ck_assert_int_ge(fd, 0);

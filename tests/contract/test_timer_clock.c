@@ -2,6 +2,8 @@
 /* The clocks: what they count, resolution, revisions, steps of realtime, and the helpers. */
 #include "kt.h"
 
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -343,7 +345,7 @@ START_TEST(step_is_reported_on_realtime)
     kt_await(&env, kt_get(&done) == 1);
     ck_assert_int_eq(error, -EAGAIN);
     step_clock(_i ? STEP : -STEP);
-    kt_await(&env, config().rev == rev + 4);
+    kt_await(&env, config().rev >= rev + 4); /* more: something else has set the clock */
     ck_assert_int_eq(submit(value() + KROUTINE_SEC(1000), 0, rev), -EAGAIN);
     close_all();
 }
@@ -424,6 +426,18 @@ static const char *steady_label(int round)
     return round ? "boottime" : "monotonic";
 }
 
+/* This program sets the clock of the machine: until it ends, its runs over the other backends,
+   which look at that clock, wait here. */
+static void only_one_at_a_time(void)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || flock(fd, LOCK_EX)) {
+        perror("flock");
+        exit(EXIT_FAILURE);
+    }
+}
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("timer clock");
@@ -439,6 +453,8 @@ Suite *kt_suite(void)
         blocking_waits,
     };
 
+    if (kt_backend != KROUTINE_BACKEND_SIM)
+        only_one_at_a_time();
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++)
         kt_add_loop(s, tests[i], 3, clock_label, 20);
     kt_add_loop(s, step_is_reported_on_realtime, 2, step_label, 20);

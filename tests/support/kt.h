@@ -106,6 +106,10 @@ uint64_t kt_patience(void);
 /* Order of events over all threads: 1, 2, 3 … */
 unsigned kt_stamp(void);
 
+/* For files of the tests: new with each program, removed at its end, whatever cases leave behind.
+ */
+const char *kt_folder(void);
+
 /* --- threads --- */
 
 pthread_t kt_thread(void *(*fn)(void *arg), void *arg);

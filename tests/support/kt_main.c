@@ -2,6 +2,7 @@
 /* main() of the Check programs: arguments, the backend's availability, TAP, skips. */
 #include "kt.h"
 
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -178,6 +179,21 @@ static void print_result(TestResult *tr, unsigned number, bool tap, unsigned *sk
                tr_msg(tr));
 }
 
+/* --- a folder for the files of this program --- */
+
+static char folder[] = "/tmp/kt-XXXXXX";
+
+const char *kt_folder(void)
+{
+    return folder;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
+}
+
 static int run(bool tap)
 {
     SRunner *sr = srunner_create(kt_suite());
@@ -242,5 +258,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    return run(tap);
+    if (!mkdtemp(folder)) {
+        printf("%s/tmp: %s\n", tap ? "1..1\nnot ok 1 - " : "FAIL: ", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    err = run(tap);
+    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return err;
 }

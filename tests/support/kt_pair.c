@@ -182,7 +182,7 @@ static int make_pipe(struct kt_pair_s *p, bool device_reads)
 /* The device's side opens it by path; a writer must be there, or a read says "end of stream". */
 static int make_fifo(struct kt_pair_s *p)
 {
-    snprintf(p->path, sizeof p->path, "/tmp/kt-fifo-%d-%u", (int)getpid(), kt_stamp());
+    snprintf(p->path, sizeof p->path, "%s/fifo-%d-%u", kt_folder(), (int)getpid(), kt_stamp());
     ck_assert_int_eq(mkfifo(p->path, 0600), 0);
     p->peer = open(p->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     ck_assert_int_ge(p->peer, 0);
