@@ -79,14 +79,25 @@ static void take_back(struct dev_request_s *rq)
 
 /* --- char: nested completion --- */
 
-static error_t char_validate(const struct driver_char_s *drv, const struct dev_char_rq_s *rq)
+static bool may_be_empty(enum dev_char_rq_type_e type)
+{
+    return type == DEV_CHAR_READ_POLL || type == DEV_CHAR_WRITE_POLL ||
+           type == DEV_CHAR_WRITE_FLUSH;
+}
+
+static error_t char_validate(const struct driver_char_s *drv, struct dev_char_rq_s *rq)
 {
     if (kr_unlikely(!drv->f_request))
         return -ENOTSUP;
     if (kr_unlikely(rq->type >= DEV_CHAR_TYPES))
         return -EINVAL;
+    if (rq->type == DEV_CHAR_READ_TIMED) {
+        size_t min = dev_char_timed_rq_cast(rq)->min;
+
+        return min == 0 || min > rq->size ? -EINVAL : 0;
+    }
     if (kr_unlikely(rq->size == 0))
-        return rq->type == DEV_CHAR_READ_POLL || rq->type == DEV_CHAR_WRITE_POLL ? 0 : -EINVAL;
+        return may_be_empty((enum dev_char_rq_type_e)rq->type) ? 0 : -EINVAL;
     return 0;
 }
 

@@ -51,6 +51,8 @@ static void drop(struct kr_frame_buffer_s *b, const struct kr_framing_s *framing
 
         b->skip -= n;
         consume(b, n);
+    } else if (b->dropping && framing->kind == KR_FRAMING_GAP) {
+        consume(b, fill);
     } else if (b->dropping && fill) {
         const uint8_t *at = memchr(b->data + b->start, framing->delimiter, fill);
 
@@ -122,11 +124,40 @@ static int next_counted(struct kr_frame_buffer_s *b, const struct kr_framing_s *
     return 1;
 }
 
+/* Only silence ends it, but a frame may be too large before. */
+static int next_gapped(struct kr_frame_buffer_s *b, const struct kr_framing_s *framing)
+{
+    if (kr_frame_fill(b) <= framing->max)
+        return 0;
+    kr_frame_spoil(b);
+    return -ENOSPC;
+}
+
+bool kr_frame_cut(struct kr_frame_buffer_s *b, const struct kr_framing_s *framing,
+                  const uint8_t **data, size_t *size)
+{
+    bool whole = !b->dropping && kr_frame_fill(b) >= framing->min;
+
+    b->dropping = false;
+    *data = b->data + b->start;
+    *size = kr_frame_fill(b);
+    consume(b, *size);
+    return whole;
+}
+
+void kr_frame_spoil(struct kr_frame_buffer_s *b)
+{
+    b->dropping = true;
+    consume(b, kr_frame_fill(b));
+}
+
 int kr_frame_next(struct kr_frame_buffer_s *b, const struct kr_framing_s *framing,
                   const uint8_t **data, size_t *size)
 {
     if (b->skip || b->dropping)
         return 0;
+    if (framing->kind == KR_FRAMING_GAP)
+        return next_gapped(b, framing);
     return framing->kind == KR_FRAMING_DELIMITER ? next_delimited(b, framing, data, size)
                                                  : next_counted(b, framing, data, size);
 }
@@ -154,6 +185,8 @@ error_t kr_frame_wrap(const struct kr_framing_s *framing, const uint8_t *payload
         *tail_size = 1;
         return 0;
     }
+    if (framing->kind == KR_FRAMING_GAP)
+        return 0;
     if (framing->length_bytes < 4 && size >> 8 * framing->length_bytes)
         return -ENOSPC;
     for (unsigned i = 0; i < framing->length_bytes; i++) {
@@ -187,14 +220,57 @@ static error_t parse_length(struct kr_framing_s *f, const char *text)
     return device_error(-EINVAL, "frame=length:%s: not one of 1, 2be, 2le, 4be, 4le", text);
 }
 
+/* N, Nns, Nus, Nms; 1 ns to 1 h. */
+static error_t parse_gap(struct kr_framing_s *f, const char *text)
+{
+    static const struct {
+        const char *suffix;
+        uint64_t ns;
+    } units[] = {{"", 1}, {"ns", 1}, {"us", KROUTINE_USEC(1)}, {"ms", KROUTINE_MSEC(1)}};
+    const uint64_t longest = KROUTINE_SEC(3600);
+    unsigned long long v;
+    char *end;
+
+    errno = 0;
+    v = strtoull(text, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (end == text || *text == '-' || errno || strcmp(end, units[i].suffix))
+            continue;
+        if (v == 0 || v > longest / units[i].ns)
+            break;
+        f->kind = KR_FRAMING_GAP;
+        f->gap = v * units[i].ns;
+        return 0;
+    }
+    return device_error(-EINVAL, "frame=gap:%s: not a time, 1ns to 3600000ms: frame=gap:1750us",
+                        text);
+}
+
+/* The keys that are numbers. */
+static error_t read_limits(struct kr_framing_s *f, const struct device_spec_s *spec)
+{
+    f->max = (uint32_t)device_spec_uint(spec, "frame-max", 4096);
+    f->min = (uint32_t)device_spec_uint(spec, "frame-min", 1);
+    if (f->min > f->max)
+        return device_error(-EINVAL, "frame-min=%u is more than frame-max=%u", f->min, f->max);
+    if (device_spec_has(spec, "frame-min") &&
+        strncmp(device_spec_string(spec, "frame", "none"), "gap:", 4) != 0)
+        return device_error(-EINVAL, "frame-min: only with frame=gap:N");
+    return 0;
+}
+
 error_t kr_framing_from_spec(struct kr_framing_s *framing, const struct device_spec_s *spec)
 {
     const char *text = device_spec_string(spec, "frame", "none");
     char *end;
     unsigned long v;
 
+    error_t err;
+
     memset(framing, 0, sizeof(*framing));
-    framing->max = (uint32_t)device_spec_uint(spec, "frame-max", 4096);
+    err = read_limits(framing, spec);
+    if (err)
+        return err;
     if (!strcmp(text, "none"))
         return 0;
     if (!strcmp(text, "line")) {
@@ -204,8 +280,11 @@ error_t kr_framing_from_spec(struct kr_framing_s *framing, const struct device_s
     }
     if (!strncmp(text, "length:", 7))
         return parse_length(framing, text + 7);
+    if (!strncmp(text, "gap:", 4))
+        return parse_gap(framing, text + 4);
     if (strncmp(text, "delimiter:", 10))
-        return device_error(-EINVAL, "frame=%s: not none, line, delimiter:N or length:KIND", text);
+        return device_error(-EINVAL, "frame=%s: not none, line, delimiter:N, length:KIND or gap:N",
+                            text);
     errno = 0;
     v = strtoul(text + 10, &end, 0);
     if (errno || end == text + 10 || *end || v > 255)

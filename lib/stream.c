@@ -20,11 +20,6 @@
 
 #include "stream_internal.h"
 
-static struct kr_clock_s *clock_of(const struct kr_stream_s *s)
-{
-    return &s->rt->clocks[KR_CLOCK_MONOTONIC];
-}
-
 /* --- references --- */
 
 void kr_stream_put(struct kr_stream_s *s)
@@ -84,86 +79,16 @@ static enum kr_step_e finish_all(struct kr_dir_s *d, struct kr_done_s *done)
     return KR_STEP_AGAIN;
 }
 
-/* With the lock: ends what is late, and finds out what will be next. */
-static void expire(struct kr_dir_s *d, struct kr_done_s *done)
-{
-    uint64_t now = kr_clock_now(clock_of(d->stream)), earliest = UINT64_MAX;
-    struct dev_request_s *rq, *next;
-
-    d->tick = false;
-    if (d->retry_at && d->retry_at <= now) {
-        d->retry_at = 0;
-        d->ready = true;
-    }
-    for (rq = d->queue.head; rq && d->timed; rq = next) {
-        next = rq->next;
-        if (!rq->expires)
-            continue;
-        if (rq->expires <= now)
-            kr_stream_finish(d, dev_char_rq_cast(rq), -ETIMEDOUT, done);
-        else if (rq->expires < earliest)
-            earliest = rq->expires;
-    }
-    d->earliest = earliest == UINT64_MAX ? 0 : earliest;
-}
-
 /* With the lock; may release it for a while. */
 static enum kr_step_e look(struct kr_dir_s *d, struct kr_done_s *done)
 {
     if (d->closed)
         return finish_all(d, done);
     if (d->tick) {
-        expire(d, done);
+        kr_stream_expire(d, done);
         return KR_STEP_AGAIN;
     }
     return d->queue.head ? kr_stream_step(d, done) : KR_STEP_WAIT;
-}
-
-/* When this direction must be looked at without an event: ns, 0: never. */
-static uint64_t next_tick(const struct kr_dir_s *d)
-{
-    uint64_t at = UINT64_MAX;
-
-    if (!d->queue.head || d->closed)
-        return 0;
-    if (d->timed && d->earliest)
-        at = d->earliest;
-    if (d->drain_at && d->drain_at < at)
-        at = d->drain_at;
-    if (d->retry_at && d->retry_at < at)
-        at = d->retry_at;
-    return at == UINT64_MAX ? 0 : at;
-}
-
-/* The pumper, without the lock; `old`: timer_at before. An armed timer holds a reference. */
-static void set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at)
-{
-    error_t err;
-
-    if (old && kr_clock_cancel(clock_of(d->stream), &d->timer)) {
-        /* It is firing, and will leave its note: nothing to arm. If it has not cleared timer_at
-           yet, any small value keeps the pumper from coming here again before it does. */
-        pthread_mutex_lock(&d->lock);
-        if (d->timer_at == old)
-            d->timer_at = 1;
-        pthread_mutex_unlock(&d->lock);
-        return;
-    }
-    if (!old)
-        kr_stream_hold(d->stream);
-    pthread_mutex_lock(&d->lock);
-    d->timer_at = at;
-    pthread_mutex_unlock(&d->lock);
-    d->timer.delay = 0;
-    d->timer.deadline = at;
-    err = kr_clock_request(clock_of(d->stream), &d->timer);
-    if (!err)
-        return;
-    pthread_mutex_lock(&d->lock);
-    d->timer_at = 0;
-    d->tick = err == -ETIMEDOUT; /* it is that late already */
-    pthread_mutex_unlock(&d->lock);
-    kr_stream_put(d->stream);
 }
 
 /* With the lock, nothing to do now. True: something was set up, look again; the lock was released.
@@ -171,7 +96,7 @@ static void set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at)
 static bool prepare_to_wait(struct kr_dir_s *d)
 {
     struct kr_stream_s *s = d->stream;
-    uint64_t at = next_tick(d);
+    uint64_t at = kr_stream_next_tick(d);
 
     if (d->retry_at && d->armed && s->ops->disarm) {
         d->armed = false;
@@ -179,7 +104,7 @@ static bool prepare_to_wait(struct kr_dir_s *d)
         s->ops->disarm(s, d->which);
         return true;
     }
-    if (d->queue.head && !d->closed && !d->armed && !d->drain_at && !d->retry_at) {
+    if (d->queue.head && !d->closed && !d->armed && !d->again_at && !d->retry_at) {
         d->armed = true;
         pthread_mutex_unlock(&d->lock);
         s->ops->arm(s, d->which);
@@ -189,7 +114,7 @@ static bool prepare_to_wait(struct kr_dir_s *d)
         uint64_t old = d->timer_at;
 
         pthread_mutex_unlock(&d->lock);
-        set_timer(d, old, at);
+        kr_stream_set_timer(d, old, at);
         return true;
     }
     return false;
@@ -259,7 +184,7 @@ static bool believe(struct kr_dir_s *d)
         return true;
     }
     if (!d->retry_at)
-        d->retry_at = kr_clock_now(clock_of(d->stream)) + RETRY_NS;
+        d->retry_at = kr_stream_now(d->stream) + RETRY_NS;
     return false;
 }
 
@@ -326,26 +251,6 @@ void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result
     kr_stream_serve(d);
 }
 
-static KROUTINE_EXEC(timer_fired)
-{
-    struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, timer.base.kr);
-    struct kr_stream_s *s = d->stream;
-    bool mine, abort;
-
-    (void)flags;
-    pthread_mutex_lock(&d->lock);
-    d->timer_at = 0;
-    d->tick = true;
-    mine = kr_stream_seize(d);
-    abort = !mine && kr_stream_under_way(d);
-    pthread_mutex_unlock(&d->lock);
-    if (abort)
-        s->ops->abort(s, d->which);
-    if (mine)
-        kr_stream_serve(d);
-    kr_stream_put(s);
-}
-
 static KROUTINE_EXEC(kicked)
 {
     struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, kick);
@@ -383,7 +288,7 @@ static bool supports(const struct kr_stream_s *s, const struct kr_dir_s *d,
     if (!s->can[d->which])
         return false;
     if (s->ops->recv_frame) /* records: bytes of two must not be mixed, nor the rest of one lost */
-        return frame || poll;
+        return frame || poll || rq->size == 0;
     return !frame || s->framing.kind != KR_FRAMING_NONE;
 }
 
@@ -403,6 +308,7 @@ void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
         return;
     }
     rq->rq_state = DEV_RQ_QUEUED;
+    rq->drvuint = 0; /* READ_TIMED: bytes so far */
     dev_rq_pushback(&d->queue, &rq->base);
     if (rq->expires) {
         d->timed++;
@@ -433,7 +339,7 @@ error_t kr_stream_cancel(struct kr_stream_s *s, struct dev_char_rq_s *rq)
             d->timed--;
         rq->rq_state = DEV_RQ_IDLE;
         if (was_head)
-            d->drain_at = 0;
+            d->again_at = 0;
         kick = was_head && d->queue.head; /* it may have waited for this one only */
     } else {
         err = -EBUSY;
@@ -466,8 +372,7 @@ static void init_dir(struct kr_stream_s *s, enum kr_dir_e which)
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->quiet, NULL);
     dev_rq_queue_init(&d->queue);
-    dev_timer_rq_init_immediate(&d->timer, timer_fired);
-    d->timer.base.kr.runtime = s->rt;
+    kr_stream_init_timer(d);
     kroutine_init_sched_switch(&d->kick, kicked);
     kroutine_bind(&d->kick, s->rt);
     d->kick.mark = KR_INTERNAL;
@@ -543,16 +448,7 @@ static void close_dir(struct kr_dir_s *d, error_t error)
 void kr_stream_close(struct kr_stream_s *s, error_t error)
 {
     for (int i = 0; i < KR_DIRS; i++) {
-        struct kr_dir_s *d = &s->dir[i];
-        bool armed;
-
-        close_dir(d, error);
-        pthread_mutex_lock(&d->lock);
-        armed = d->timer_at != 0;
-        pthread_mutex_unlock(&d->lock);
-        if (armed && kr_clock_cancel(clock_of(s), &d->timer) == 0) {
-            d->timer_at = 0;
-            kr_stream_put(s);
-        }
+        close_dir(&s->dir[i], error);
+        kr_stream_stop_timer(&s->dir[i]);
     }
 }

@@ -42,6 +42,8 @@ struct kr_stream_ops_s {
        negative errno; -EINPROGRESS: started, kr_stream_complete(s, KR_DIR_WRITE, 0 or -errno).
        NULL: written is gone. */
     int64_t (*drain)(struct kr_stream_s *s);
+    /* ns that one byte takes on the line. NULL: not known, taken for 0. */
+    uint64_t (*char_time)(struct kr_stream_s *s);
     /* Turns the result of a read that the reactor made on `fd` into what readv gives. May be NULL.
      */
     ssize_t (*read_result)(struct kr_stream_s *s, ssize_t result);
@@ -50,7 +52,7 @@ struct kr_stream_ops_s {
     void (*abort)(struct kr_stream_s *s, enum kr_dir_e dir);
 };
 
-enum kr_framing_e { KR_FRAMING_NONE = 0, KR_FRAMING_DELIMITER, KR_FRAMING_LENGTH };
+enum kr_framing_e { KR_FRAMING_NONE = 0, KR_FRAMING_DELIMITER, KR_FRAMING_LENGTH, KR_FRAMING_GAP };
 
 struct kr_framing_s {
     enum kr_framing_e kind;
@@ -58,6 +60,8 @@ struct kr_framing_s {
     uint8_t length_bytes; /* LENGTH: 1, 2 or 4 bytes before each frame */
     bool length_big_endian;
     uint32_t max; /* largest frame, bytes */
+    uint32_t min; /* GAP: shorter ones are noise */
+    uint64_t gap; /* GAP: so much silence ends a frame, ns */
 };
 
 struct kr_stream_config_s {
@@ -91,17 +95,23 @@ void kr_stream_ready(struct kr_stream_s *s, enum kr_dir_e dir);
 void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result);
 void kr_stream_gone(struct kr_stream_s *s);
 
-/* --- spec keys of every driver that uses a stream: frame=…, frame-max=… --- */
+/* --- spec keys of every driver that uses a stream: frame=…, frame-max=…, frame-min=… --- */
 
 #define KR_FRAMING_PARAMS                                                                          \
-    {"frame", "framing of a byte stream: none, line, delimiter:0xNN, length:1|2be|2le|4be|4le",    \
-     NULL,    0,                                                                                   \
-     0,       DRIVER_PARAM_STRING},                                                                \
+    {"frame",                                                                                      \
+     "framing of a byte stream: none, line, delimiter:0xNN, length:1|2be|2le|4be|4le, "            \
+     "gap:N[us|ms]",                                                                               \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     DRIVER_PARAM_STRING},                                                                         \
+        {"frame-max", "largest frame, bytes", NULL, 1, 16 << 20, DRIVER_PARAM_UINT},               \
     {                                                                                              \
-        "frame-max", "largest frame, bytes", NULL, 1, 16 << 20, DRIVER_PARAM_UINT                  \
+        "frame-min", "with frame=gap: shorter ones are dropped, bytes", NULL, 1, 16 << 20,         \
+            DRIVER_PARAM_UINT                                                                      \
     }
 
-/* Reads the two keys; -EINVAL with device_error(). */
+/* Reads the keys; -EINVAL with device_error(). */
 error_t kr_framing_from_spec(struct kr_framing_s *framing, const struct device_spec_s *spec);
 
 /* reactor.c: runs the streams that this batch found ready, their reads in one system call. */

@@ -44,7 +44,8 @@ bool kr_stream_try_now(struct kr_dir_s *d, const struct dev_char_rq_s *rq)
 {
     struct kr_stream_s *s = d->stream;
     const struct kr_loop_ops_s *ops = s->rt->backend->loop;
-    bool waits = rq->type == DEV_CHAR_READ || rq->type == DEV_CHAR_READ_PARTIAL;
+    bool waits = rq->type == DEV_CHAR_READ || rq->type == DEV_CHAR_READ_PARTIAL ||
+                 rq->type == DEV_CHAR_READ_TIMED;
 
     if (d->ready && !d->maybe)
         return true;

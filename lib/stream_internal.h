@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by stream.c (who pumps, and when), stream_io.c (what one step of I/O does) and
-   stream_batch.c (reads on the reactor). */
+/* Shared by stream.c (who pumps, and when), stream_io.c (what one step of I/O does), stream_frame.c
+   (steps of frames), stream_time.c (time-outs, silence, drains) and stream_batch.c (reads on the
+   reactor). */
 #ifndef KR_STREAM_INTERNAL_H
 #define KR_STREAM_INTERNAL_H
 
@@ -11,11 +12,22 @@
 #define KR_STREAM_IOV   16
 #define KR_STREAM_SCRAP 512
 
+/* In rq_progress of a request that writes: */
+#define KR_DRAINING       0x80000000u /* written, waiting for the device to be empty */
+#define KR_FRAME_PROGRESS 0x7fffffffu /* bytes of the frame that have gone */
+
 /* What a step of a direction came to. */
 enum kr_step_e {
     KR_STEP_AGAIN,   /* look again: something completed or changed */
     KR_STEP_WAIT,    /* nothing to do before an event, or the timer */
     KR_STEP_STARTED, /* an operation is under way: its completion goes on */
+};
+
+/* What it means for the request at the head if this try finds nothing. stream_time.c. */
+enum kr_verdict_e {
+    KR_VERDICT_NONE,    /* it waits on */
+    KR_VERDICT_SILENCE, /* nothing has come for as long as it said */
+    KR_VERDICT_LATE,    /* its time-out has passed */
 };
 
 /* Requests that end together, in order, when the lock is gone. */
@@ -52,9 +64,10 @@ struct kr_dir_s {
     struct iovec iov[KR_STREAM_IOV];
     size_t iov_total;
     uint8_t frame_head[4], frame_tail[1];
-    uint64_t drain_at;           /* ns, 0: no question to ask again */
-    uint64_t retry_at;           /* ns, with the lock; not 0: events are not believed until then */
-    struct dev_timer_rq_s timer; /* earliest time-out, drain_at or retry_at */
+    enum kr_verdict_e verdict; /* on the try that is next, or under way */
+    uint64_t again_at;         /* ns: writing, the head is not looked at before; 0: no such time */
+    uint64_t retry_at;         /* ns, with the lock; not 0: events are not believed until then */
+    struct dev_timer_rq_s timer; /* the first of next_tick() */
     uint64_t timer_at;           /* 0: not armed; written under the lock */
     struct kroutine_s kick;      /* SCHED_SWITCH: pumps from the reactor, for cancel */
     bool kicked;                 /* with the lock */
@@ -69,7 +82,9 @@ struct kr_stream_s {
     struct kr_frame_buffer_s frames;
     int fd;
     bool can[KR_DIRS];
-    uint32_t refs; /* atomic: the driver's, pumpers, armed timers, kicks, the reactor's list */
+    uint64_t heard; /* when the last byte was read, ns, where somebody wants to know; atomic */
+    uint64_t spoke; /* when the last byte written has left the line, ns: gap framing only; atomic */
+    uint32_t refs;  /* atomic: the driver's, pumpers, armed timers, kicks, the reactor's list */
     uint8_t scrap[KR_STREAM_SCRAP]; /* where discarded bytes go: never looked at */
     void *pv;
     struct kr_dir_s dir[KR_DIRS];
@@ -84,6 +99,41 @@ struct kr_stream_s {
 static inline enum dev_char_rq_type_e kr_type(const struct dev_request_s *rq)
 {
     return (enum dev_char_rq_type_e)rq->type;
+}
+
+static inline bool kr_is_partial(enum dev_char_rq_type_e type)
+{
+    return type == DEV_CHAR_READ_PARTIAL || type == DEV_CHAR_WRITE_PARTIAL ||
+           type == DEV_CHAR_WRITE_PARTIAL_FLUSH;
+}
+
+static inline bool kr_is_nonblock(enum dev_char_rq_type_e type)
+{
+    return type == DEV_CHAR_READ_NONBLOCK || type == DEV_CHAR_WRITE_NONBLOCK ||
+           type == DEV_CHAR_WRITE_NONBLOCK_FLUSH;
+}
+
+static inline bool kr_is_flush(enum dev_char_rq_type_e type)
+{
+    return type >= DEV_CHAR_WRITE_FLUSH;
+}
+
+static inline bool kr_is_frame(enum dev_char_rq_type_e type)
+{
+    return type == DEV_CHAR_READ_FRAME || type == DEV_CHAR_WRITE_FRAME ||
+           type == DEV_CHAR_WRITE_FRAME_FLUSH;
+}
+
+static inline bool kr_is_poll(enum dev_char_rq_type_e type)
+{
+    return type == DEV_CHAR_READ_POLL || type == DEV_CHAR_WRITE_POLL;
+}
+
+/* May it share a call with its neighbours? */
+static inline bool kr_is_plain(enum dev_char_rq_type_e type)
+{
+    return type == DEV_CHAR_READ || type == DEV_CHAR_READ_PARTIAL || type == DEV_CHAR_DISCARD ||
+           type == DEV_CHAR_WRITE || type == DEV_CHAR_WRITE_PARTIAL;
 }
 
 static inline struct dev_char_rq_s *kr_head(const struct kr_dir_s *d)
@@ -114,6 +164,31 @@ void kr_stream_make_runnable(struct kr_stream_s *s);
    for an event, or for the end of a doubt. */
 bool kr_stream_try_now(struct kr_dir_s *d, const struct dev_char_rq_s *rq);
 
+/* --- stream_time.c --- */
+
+uint64_t kr_stream_now(const struct kr_stream_s *s);
+/* With the lock and a request at the head, before it is tried: what will it mean if that finds
+   nothing? Not NONE: the try is due, though no event has come. */
+enum kr_verdict_e kr_stream_judge(struct kr_dir_s *d);
+/* With the lock: it has found nothing, and the head is the request of d->verdict, not NONE. */
+void kr_stream_conclude(struct kr_dir_s *d, struct kr_done_s *done);
+/* Without or with the lock: bytes have come, or gone. */
+void kr_stream_note(struct kr_dir_s *d, size_t n);
+/* With the lock, and a frame of gap framing at the head of which nothing has gone. True: the line
+   has not been silent for long enough, again_at is set. */
+bool kr_stream_must_hold(struct kr_dir_s *d);
+/* With the lock: ends what is late, and finds out what will be next. */
+void kr_stream_expire(struct kr_dir_s *d, struct kr_done_s *done);
+/* With the lock: when this direction must be looked at without an event: ns, 0: never. */
+uint64_t kr_stream_next_tick(const struct kr_dir_s *d);
+/* The pumper, without the lock; `old`: timer_at before. An armed timer holds a reference. */
+void kr_stream_set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at);
+void kr_stream_init_timer(struct kr_dir_s *d);
+/* At close, nobody pumps any more. */
+void kr_stream_stop_timer(struct kr_dir_s *d);
+/* With the lock, the pump, and the head waiting for the device to be empty. */
+enum kr_step_e kr_stream_drain(struct kr_dir_s *d, struct kr_done_s *done);
+
 /* --- stream_io.c --- */
 
 /* With the lock: an operation of the driver goes on without its pumper. */
@@ -125,6 +200,30 @@ static inline bool kr_stream_under_way(const struct kr_dir_s *d)
 /* With the lock: out of the queue, into the list of those that end. */
 void kr_stream_finish(struct kr_dir_s *d, struct dev_char_rq_s *rq, error_t error,
                       struct kr_done_s *done);
+
+/* What I/O is done on; all with the lock. */
+void kr_stream_add_iov(struct kr_dir_s *d, unsigned *n, void *base, size_t size);
+void kr_stream_activate(struct kr_dir_s *d, struct dev_request_s *rq);
+/* After the operation. Those that were cancelled meanwhile end now; true when the head is not among
+   them. */
+bool kr_stream_deactivate(struct kr_dir_s *d, struct kr_done_s *done);
+void kr_stream_advance(struct dev_char_rq_s *rq, size_t n);
+/* A timed read: n bytes more are there. True: they are enough, silence or not. */
+bool kr_stream_timed_got(struct dev_char_rq_s *rq, size_t n);
+/* A request has all that it wants but the emptiness of the device. */
+enum kr_step_e kr_stream_satisfied(struct kr_dir_s *d, struct dev_char_rq_s *rq,
+                                   struct kr_done_s *done);
+/* The driver's function has given -EINPROGRESS. True: the operation is complete already. */
+bool kr_stream_has_completed(struct kr_dir_s *d);
+
+/* --- stream_frame.c: steps, as kr_stream_step --- */
+
+enum kr_step_e kr_stream_read_framed(struct kr_dir_s *d, struct kr_done_s *done);
+enum kr_step_e kr_stream_write_framed(struct kr_dir_s *d, struct kr_done_s *done);
+enum kr_step_e kr_stream_record(struct kr_dir_s *d, struct kr_done_s *done);
+/* With the lock: a frame for the head, which ends. */
+void kr_stream_take_frame(struct kr_dir_s *d, const uint8_t *data, size_t size,
+                          struct kr_done_s *done);
 
 /* With the lock, the pump, and a request at the head: one step. Unlocks around I/O. */
 enum kr_step_e kr_stream_step(struct kr_dir_s *d, struct kr_done_s *done);

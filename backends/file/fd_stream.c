@@ -297,6 +297,11 @@ static int64_t tty_drain(struct kr_stream_s *s)
                                               : ns);
 }
 
+static uint64_t tty_char_time(struct kr_stream_s *s)
+{
+    return kr_load_relaxed(&from_stream(s)->char_ns);
+}
+
 static const struct kr_stream_ops_s fd_ops = {
     .readv = fd_readv,
     .writev = fd_writev,
@@ -313,6 +318,7 @@ static const struct kr_stream_ops_s tty_ops = {
     .arm = fd_arm,
     .disarm = fd_disarm,
     .drain = tty_drain,
+    .char_time = tty_char_time,
     .read_result = read_result,
 };
 

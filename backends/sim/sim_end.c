@@ -399,6 +399,13 @@ static int64_t sim_drain(struct kr_stream_s *s)
     return (int64_t)left;
 }
 
+static uint64_t sim_char_time(struct kr_stream_s *s)
+{
+    struct kr_sim_end_s *end = kr_stream_pv(s);
+
+    return end->set.rate ? KROUTINE_SEC(1) / end->set.rate : 0;
+}
+
 const struct kr_stream_ops_s kr_sim_byte_ops = {
     .readv = sim_read,
     .writev = sim_write,
@@ -406,6 +413,7 @@ const struct kr_stream_ops_s kr_sim_byte_ops = {
     .arm = sim_arm,
     .disarm = sim_disarm,
     .drain = sim_drain,
+    .char_time = sim_char_time,
 };
 
 const struct kr_stream_ops_s kr_sim_record_ops = {
