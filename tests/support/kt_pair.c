@@ -128,6 +128,11 @@ const char *kt_timed_reads_label(int round)
     return label(KT_READS | KT_TIMED, round);
 }
 
+const char *kt_timed_duplex_label(int round)
+{
+    return label(KT_DUPLEX | KT_TIMED, round);
+}
+
 const char *kt_timed_writes_label(int round)
 {
     return label(KT_WRITES | KT_TIMED, round);

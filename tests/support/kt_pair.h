@@ -51,6 +51,7 @@ const char *kt_writes_label(int round);
 const char *kt_duplex_label(int round);
 const char *kt_timed_reads_label(int round);
 const char *kt_timed_writes_label(int round);
+const char *kt_timed_duplex_label(int round);
 
 /* `options`: keys of the spec, "frame=line", or NULL. Fails the case when that fails. */
 void kt_pair_open(struct kt_pair_s *p, struct kt_env_s *env, enum kt_kind_e kind,
@@ -94,6 +95,27 @@ void kt_op_submit(struct kt_op_s *op, const struct device_char_s *dev, unsigned 
 error_t kt_op_cancel(struct kt_op_s *op, const struct device_char_s *dev);
 /* Waits for its handler; fails the case if that ran twice, or with another error. */
 void kt_op_expect(struct kt_op_s *op, struct kt_env_s *env, int error, size_t left);
+
+/* A timed read that notes the same, and the time of its end. */
+struct kt_timed_s {
+    struct dev_char_timed_rq_s timed;
+    struct kt_env_s *env;
+    unsigned done; /* atomic */
+    int error;
+    uint8_t *at;
+    size_t left;
+    unsigned stamp;
+    uint64_t when; /* kt_clock */
+    void (*then)(struct kt_timed_s *op);
+    void *arg;
+};
+
+void kt_timed_init(struct kt_timed_s *op, struct kt_env_s *env, enum kroutine_policy_e policy,
+                   uint64_t timeout);
+void kt_timed_submit(struct kt_timed_s *op, const struct device_char_s *dev, void *data,
+                     size_t size, size_t min, uint64_t gap);
+error_t kt_timed_cancel(struct kt_timed_s *op, const struct device_char_s *dev);
+void kt_timed_expect(struct kt_timed_s *op, int error, size_t left);
 
 /* Submits and waits; returns what was transferred. */
 size_t kt_run(struct kt_pair_s *p, unsigned type, void *data, size_t size, int error);
