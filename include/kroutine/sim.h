@@ -29,7 +29,7 @@
  *   chunk=N            bytes arrive in pieces of random size, N at most
  *   buffer=N           bytes that fit into the line, 4096; a writer waits when it is full
  *   record=yes         frames (READ_FRAME, WRITE_FRAME) instead of bytes, each arrives whole
- *   frame=… frame-max=…  framing of a stream of bytes, kroutine-spec(7)
+ *   frame=… frame-max=… frame-min=…  framing of a stream of bytes, kroutine-spec(7)
  *   short=P            percent of reads and writes that move a part only
  *   eagain=P           percent of reads and writes that find nothing at first, 90 at most
  *   seed=N             goes into the random numbers of this device beside config.sim_seed
