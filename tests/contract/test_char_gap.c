@@ -232,7 +232,7 @@ START_TEST(noise)
     start(&op, 0);
     for (int i = 0; i < 3; i++) {
         say("x");
-        pass(GAP);
+        pass(GAP + 1);
         say("yz");
         pass(2 * GAP);
     }
@@ -255,7 +255,7 @@ START_TEST(too_large)
     start(&op, 0);
     pass(GAP - 1);
     say("what belongs to it is dropped as well");
-    pass(GAP);
+    pass(GAP + 1);
     say("next");
     expect_frame(&op, "next");
     start(&op, 0);
@@ -289,7 +289,7 @@ START_TEST(spoilt)
         kt_op_expect(&op, &env, errors[i], sizeof in);
         start(&op, 0);
         say("rest of it");
-        pass(GAP);
+        pass(GAP + 1);
         say("next");
         expect_frame(&op, "next");
     }
