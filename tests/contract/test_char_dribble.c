@@ -272,6 +272,29 @@ START_TEST(byte_at_the_end_of_the_gap)
 }
 END_TEST
 
+/* Late, and bytes keep coming one by one: one look decides. */
+START_TEST(flood_after_the_time_out)
+{
+    struct kt_timed_s op;
+    uint8_t in[16];
+
+    if (kt_backend == KROUTINE_BACKEND_SIM) /* is never late */
+        return;
+    kt_env_open(&env, KT_EMBEDDED);
+    kt_pair_open(&pair, &env, KT_SIM, NULL);
+    kt_timed_init(&op, &env, KROUTINE_IMMEDIATE, KROUTINE_MSEC(5));
+    kt_timed_submit(&op, &pair.dev, in, sizeof in, sizeof in, 0);
+    ck_assert_int_eq(
+        kroutine_sim_char_fault(&pair.dev.base, KROUTINE_SIM_READ, KROUTINE_SIM_SHORT, 100), 0);
+    kt_peer_write(&pair, "abcdefgh", 8);
+    kt_sleep_ms(8);
+    kt_timed_expect(&op, -ETIMEDOUT, sizeof in - 1);
+    ck_assert_uint_eq(in[0], 'a');
+    kt_pair_close(&pair);
+    kt_env_close(&env);
+}
+END_TEST
+
 /* --- one after the other, as fast as it goes --- */
 
 START_TEST(thousands)
@@ -308,5 +331,6 @@ Suite *kt_suite(void)
                 kt_timed_reads_label, 60);
     kt_add_loop(s, thousands, rounds, kt_timed_reads_label, 60);
     kt_add(s, byte_at_the_end_of_the_gap, 20);
+    kt_add(s, flood_after_the_time_out, 20);
     return s;
 }
