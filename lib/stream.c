@@ -245,7 +245,7 @@ void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result
     }
     d->async = false;
     d->pumper = pthread_self();
-    kr_stream_end_io(d, result, &d->ended);
+    (d->framed ? kr_stream_end_framed : kr_stream_end_io)(d, result, &d->ended);
     pthread_mutex_unlock(&d->lock);
     kr_stream_execute(d);
     kr_stream_serve(d);

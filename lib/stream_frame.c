@@ -47,14 +47,16 @@ static enum kr_step_e end_gapped(struct kr_dir_s *d, ssize_t n, struct kr_done_s
 static enum kr_step_e fill_frames(struct kr_dir_s *d, struct kr_done_s *done)
 {
     struct kr_stream_s *s = d->stream;
-    ssize_t n;
 
     kr_frame_room(&s->frames, &d->iov[0]);
-    d->ready = false;
     kr_stream_activate(d, d->queue.head);
-    pthread_mutex_unlock(&d->lock);
-    n = s->ops->readv(s, d->iov, 1);
-    pthread_mutex_lock(&d->lock);
+    return kr_stream_start(d, 1, true, done);
+}
+
+static enum kr_step_e end_fill(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done)
+{
+    struct kr_stream_s *s = d->stream;
+
     if (n > 0) {
         kr_stream_note(d, (size_t)n);
         kr_frame_added(&s->frames, &s->framing, (size_t)n);
@@ -63,9 +65,8 @@ static enum kr_step_e fill_frames(struct kr_dir_s *d, struct kr_done_s *done)
             kr_stream_finish(d, kr_head(d), -ETIMEDOUT, done);
         return KR_STEP_AGAIN;
     }
-    if (s->framing.kind == KR_FRAMING_GAP)
-        return end_gapped(d, n, done);
-    return kr_stream_end_io(d, n, done);
+    return s->framing.kind == KR_FRAMING_GAP ? end_gapped(d, n, done)
+                                             : kr_stream_end_io(d, n, done);
 }
 
 /* Are `size` bytes that came with frames enough? */
@@ -166,9 +167,7 @@ enum kr_step_e kr_stream_write_framed(struct kr_dir_s *d, struct kr_done_s *done
 {
     struct kr_stream_s *s = d->stream;
     struct dev_char_rq_s *rq = kr_head(d);
-    size_t total, head, payload;
     unsigned count;
-    ssize_t n;
     error_t err = frame_iov(d, rq, &count);
     bool begins = (rq->rq_progress & KR_FRAME_PROGRESS) == 0;
 
@@ -180,12 +179,16 @@ enum kr_step_e kr_stream_write_framed(struct kr_dir_s *d, struct kr_done_s *done
         return KR_STEP_WAIT;
     if (!d->ready)
         return KR_STEP_WAIT;
-    total = d->iov_total;
-    d->ready = false;
     kr_stream_activate(d, &rq->base);
-    pthread_mutex_unlock(&d->lock);
-    n = s->ops->writev(s, d->iov, (int)count);
-    pthread_mutex_lock(&d->lock);
+    return kr_stream_start(d, count, true, done);
+}
+
+static enum kr_step_e end_write(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done)
+{
+    struct kr_stream_s *s = d->stream;
+    struct dev_char_rq_s *rq = kr_head(d);
+    size_t head, payload;
+
     if (n < 0)
         return kr_stream_end_io(d, n, done);
     head = s->framing.kind == KR_FRAMING_LENGTH ? s->framing.length_bytes : 0;
@@ -196,12 +199,17 @@ enum kr_step_e kr_stream_write_framed(struct kr_dir_s *d, struct kr_done_s *done
     kr_stream_note(d, (size_t)n);
     d->vain = 0;
     d->ready = true;
-    if ((size_t)n < total)
+    if ((size_t)n < d->iov_total) {
         kr_stream_deactivate(d, done);
-    else {
+    } else {
         d->active = 0;
         rq->rq_state = DEV_RQ_QUEUED;
         kr_stream_satisfied(d, rq, done);
     }
     return KR_STEP_AGAIN;
+}
+
+enum kr_step_e kr_stream_end_framed(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done)
+{
+    return d->which == KR_DIR_READ ? end_fill(d, n, done) : end_write(d, n, done);
 }

@@ -53,6 +53,7 @@ struct kr_dir_s {
     bool async;          /* an operation that gives -EINPROGRESS may be under way … */
     bool async_returned; /* … the driver's function has said so … */
     bool async_done;     /* … it is complete, async_result is there */
+    bool framed;         /* that, or the try under way, is for a frame: kr_stream_end_framed */
     bool closing;        /* a thread waits on `quiet` */
     uint8_t vain;        /* writing: events since the last byte went */
     uint8_t spurious;    /* events in a row that nobody waited for */
@@ -221,12 +222,17 @@ bool kr_stream_has_completed(struct kr_dir_s *d);
 enum kr_step_e kr_stream_read_framed(struct kr_dir_s *d, struct kr_done_s *done);
 enum kr_step_e kr_stream_write_framed(struct kr_dir_s *d, struct kr_done_s *done);
 enum kr_step_e kr_stream_record(struct kr_dir_s *d, struct kr_done_s *done);
+/* With the lock: what the I/O for a frame has given. */
+enum kr_step_e kr_stream_end_framed(struct kr_dir_s *d, ssize_t n, struct kr_done_s *done);
 /* With the lock: a frame for the head, which ends. */
 void kr_stream_take_frame(struct kr_dir_s *d, const uint8_t *data, size_t size,
                           struct kr_done_s *done);
 
 /* With the lock, the pump, and a request at the head: one step. Unlocks around I/O. */
 enum kr_step_e kr_stream_step(struct kr_dir_s *d, struct kr_done_s *done);
+/* With the lock: calls the driver on `count` parts of d->iov, for the active requests. */
+enum kr_step_e kr_stream_start(struct kr_dir_s *d, unsigned count, bool framed,
+                               struct kr_done_s *done);
 /* With the lock: is the next step a plain read, for a batch? Prepares it: iov, active. */
 bool kr_stream_begin_read(struct kr_dir_s *d);
 /* With the lock: what the I/O on d->iov has given. */

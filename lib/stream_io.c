@@ -191,13 +191,15 @@ bool kr_stream_has_completed(struct kr_dir_s *d)
     return d->async_done;
 }
 
-/* Calls an operation of the driver, which may say that it goes on without us. */
-static enum kr_step_e start(struct kr_dir_s *d, unsigned count, struct kr_done_s *done)
+/* The driver may say that the operation goes on without us. */
+enum kr_step_e kr_stream_start(struct kr_dir_s *d, unsigned count, bool framed,
+                               struct kr_done_s *done)
 {
     struct kr_stream_s *s = d->stream;
     ssize_t n;
 
     d->ready = false;
+    d->framed = framed;
     d->async = s->ops->abort != NULL;
     d->async_returned = d->async_done = false;
     pthread_mutex_unlock(&d->lock);
@@ -212,7 +214,7 @@ static enum kr_step_e start(struct kr_dir_s *d, unsigned count, struct kr_done_s
         n = d->async_result;
     }
     d->async = false;
-    return kr_stream_end_io(d, n, done);
+    return (framed ? kr_stream_end_framed : kr_stream_end_io)(d, n, done);
 }
 
 /* --- poll --- */
@@ -278,5 +280,5 @@ enum kr_step_e kr_stream_step(struct kr_dir_s *d, struct kr_done_s *done)
         return KR_STEP_WAIT; /* those that do not block never wait: their turn is now */
     if (kr_is_frame(type))
         return kr_stream_record(d, done);
-    return start(d, gather(d), done);
+    return kr_stream_start(d, gather(d), false, done);
 }

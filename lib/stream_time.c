@@ -278,6 +278,7 @@ enum kr_step_e kr_stream_drain(struct kr_dir_s *d, struct kr_done_s *done)
         return KR_STEP_WAIT;
     d->again_at = 0;
     d->iov_total = 0;
+    d->framed = false;
     d->async = s->ops->abort != NULL;
     d->async_returned = d->async_done = false;
     kr_stream_activate(d, d->queue.head);

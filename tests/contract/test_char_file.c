@@ -207,6 +207,39 @@ START_TEST(file_lines)
 }
 END_TEST
 
+/* Out of the cache: the backend reads and writes meanwhile. */
+START_TEST(lines_from_the_medium)
+{
+    static uint8_t line[100];
+    int fd;
+
+    make_file(0);
+    open_file(_i, "?mode=w&frame=line");
+    for (int i = 0; i < 2000; i++) {
+        int n = snprintf((char *)line, sizeof line, "line %d of many", i);
+
+        kt_run(&pair, i % 100 ? DEV_CHAR_WRITE_FRAME : DEV_CHAR_WRITE_FRAME_FLUSH, line, (size_t)n,
+               0);
+    }
+    kt_pair_close(&pair);
+    kt_env_close(&env);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_eq(fsync(fd), 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    open_file(_i, "?mode=r&frame=line&frame-max=64");
+    for (int i = 0; i < 2000; i++) {
+        char expected[32];
+        size_t n = kt_run(&pair, DEV_CHAR_READ_FRAME, line, sizeof line, 0);
+
+        ck_assert_uint_eq(n, (size_t)snprintf(expected, sizeof expected, "line %d of many", i));
+        ck_assert_int_eq(memcmp(line, expected, n), 0);
+    }
+    kt_run(&pair, DEV_CHAR_READ_FRAME, line, sizeof line, -ENODATA);
+    close_all();
+}
+END_TEST
+
 START_TEST(full_disk_is_an_error)
 {
     open_spec(_i, "file:/dev/full");
@@ -365,6 +398,7 @@ Suite *kt_suite(void)
                             queued_file_reads_keep_their_order,
                             file_is_closed_with_requests_pending,
                             file_lines,
+                            lines_from_the_medium,
                             full_disk_is_an_error,
                             dev_zero,
                             dev_null,
