@@ -134,7 +134,7 @@ START_TEST(what_cannot_be_opened)
     expect_error("tty:/dev/x?parity=mark", -EINVAL, "parity=mark: must be one of none|odd|even");
     expect_error("tty:/dev/x?baudrate=9600", -EINVAL,
                  "unknown key 'baudrate' in 'tty:/dev/x?baudrate=9600' (keys: baud, data, parity, "
-                 "stop, flow, exclusive, frame, frame-max)");
+                 "stop, flow, exclusive, frame, frame-max, frame-min)");
     ck_assert_uint_eq(kt_open_fds(), fds);
     tear_down();
 }
