@@ -341,18 +341,18 @@ START_TEST(close_at_each_stage)
     static const char *const there[] = {"", "ab", "abcd"};
     struct kt_timed_s op;
     struct device_char_s again;
+    size_t said = 0;
 
     open_round(_i);
     for (int i = 0; i < 3; i++) {
-        size_t n = strlen(there[i]);
-
         start(&op, sizeof in, 3, FAR, FAR);
         say(there[i]);
+        said += strlen(there[i]); /* a terminal keeps what was not read */
         settle();
         device_put_accessor(&pair.dev.base);
         kt_await(&env, kt_get(&op.done) == 1);
         ck_assert_int_eq(op.error, -ECANCELED);
-        ck_assert_uint_ge(op.left, sizeof in - n);
+        ck_assert_uint_ge(op.left, sizeof in - said);
         ck_assert_ptr_eq(op.at, in + (sizeof in - op.left));
         if (pair.kind != KT_TTY && pair.kind != KT_FIFO_R && pair.kind != KT_SIM &&
             pair.kind != KT_ROUGH)
