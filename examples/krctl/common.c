@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages, numbers and colours: what every command of krctl needs. */
 #include "krctl.h"
+#include "parse.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,6 +13,44 @@
 #include <unistd.h>
 
 #define COLUMNS 80
+
+const struct krctl_command_s *krctl_find(const struct krctl_command_s *const *list,
+                                         const char *name)
+{
+    for (; *list != NULL; list++) {
+        /* A member of a group is called "char read" and found as "read". */
+        const char *last = strrchr((*list)->name, ' ');
+        if (strcmp(last != NULL ? last + 1 : (*list)->name, name) == 0)
+            return *list;
+    }
+    return NULL;
+}
+
+static int run_member(const struct krctl_command_s *group, int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(group->help, stderr);
+        return KRCTL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return krctl_help(group);
+
+    const struct krctl_command_s *member = krctl_find(group->members, argv[1]);
+    return member != NULL ? krctl_run(member, argc - 1, argv + 1)
+                          : krctl_usage(group, "there is no command '%s'", argv[1]);
+}
+
+int krctl_run(const struct krctl_command_s *command, int argc, char **argv)
+{
+    char name[64];
+
+    if (command->members != NULL)
+        return run_member(command, argc, argv);
+    /* getopt starts its messages with argv[0]. */
+    snprintf(name, sizeof(name), "krctl %s", command->name);
+    argv[0] = name;
+    return command->run(argc, argv);
+}
 
 int krctl_help(const struct krctl_command_s *command)
 {
@@ -41,6 +80,15 @@ int krctl_usage(const struct krctl_command_s *command, const char *format, ...)
     }
     krctl_hint("krctl %s%s--help", command ? command->name : "", command ? " " : "");
     return KRCTL_USAGE;
+}
+
+const char *krctl_operand(const struct krctl_command_s *command, int argc, char **argv,
+                          const char *what, int *status)
+{
+    if (optind < argc && argv[optind][0] != '\0')
+        return argv[optind++];
+    *status = krctl_usage(command, "%s is missing", what);
+    return NULL;
 }
 
 int krctl_no_options(const struct krctl_command_s *command, int argc, char **argv, bool *done)
@@ -118,6 +166,29 @@ bool krctl_backend(const char *text, enum kroutine_backend_e *backend)
         return true;
     }
     return false;
+}
+
+int krctl_backend_option(const struct krctl_command_s *command, enum kroutine_backend_e *backend)
+{
+    return krctl_backend(optarg, backend)
+               ? KRCTL_OK
+               : krctl_usage(command, "'%s' is not auto, uring or epoll", optarg);
+}
+
+int krctl_time_option(const struct krctl_command_s *command, const char *option, uint64_t *ns)
+{
+    return parse_time(optarg, ns)
+               ? KRCTL_OK
+               : krctl_usage(command, "--%s is a time such as 500ms, 20us or 1.5s, not '%s'",
+                             option, optarg);
+}
+
+int krctl_size_option(const struct krctl_command_s *command, const char *option, uint64_t *size)
+{
+    return parse_size(optarg, size)
+               ? KRCTL_OK
+               : krctl_usage(command, "--%s is a number such as 16, 0x10 or 64k, not '%s'", option,
+                             optarg);
 }
 
 const char *krctl_style(enum krctl_style_e style)

@@ -8,6 +8,7 @@
  */
 #include "demo.h"
 #include "krctl.h"
+#include "ports.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -254,8 +255,14 @@ static int open_input(struct demo_s *demo)
     if (err == 0)
         return KRCTL_OK;
     krctl_fail("%s", krctl_error(err)); /* starts with the spec */
-    if (options->tty != NULL)
-        ports_hint(path, options->baud, err);
+    if (options->tty == NULL)
+        return KRCTL_FAILED;
+    if (err == -ERANGE || err == -ENOTSUP || err == -EINVAL)
+        krctl_hint("another speed than %u: most receivers use 4800, 9600, 38400 or 115200",
+                   options->baud);
+    else
+        ports_hint(path, err);
+    krctl_hint("krctl demo without --tty, which makes its own input");
     return KRCTL_FAILED;
 }
 

@@ -228,7 +228,4 @@ void demo_feeder_over(struct demo_s *demo);
 /* report.c: prints it; KRCTL_OK, or KRCTL_FAILED when something was lost on the way. */
 int demo_report(const struct demo_s *demo);
 
-/* ports.c: says what to try when a port cannot be opened. */
-void ports_hint(const char *path, unsigned baud, error_t err);
-
 #endif

@@ -8,8 +8,10 @@
 
 enum krctl_exit_e {
     KRCTL_OK = 0,
-    KRCTL_FAILED = 1, /* understood, and it did not work */
-    KRCTL_USAGE = 2,  /* not understood */
+    KRCTL_FAILED = 1,   /* understood, and it did not work */
+    KRCTL_USAGE = 2,    /* not understood */
+    KRCTL_TIMEOUT = 3,  /* --timeout came first */
+    KRCTL_SIGNAL = 128, /* and the number of the signal that ended it */
 };
 
 struct krctl_command_s {
@@ -17,12 +19,21 @@ struct krctl_command_s {
     const char *summary; /* for the list of commands */
     const char *help;    /* what `krctl NAME --help` prints */
     int (*run)(int argc, char **argv);
+    const struct krctl_command_s *const *members; /* of a group such as char, up to a NULL */
 };
 
+extern const struct krctl_command_s krctl_char;
 extern const struct krctl_command_s krctl_demo;
 extern const struct krctl_command_s krctl_info;
 extern const struct krctl_command_s krctl_list;
 extern const struct krctl_command_s krctl_player;
+
+/* The command of that name in a list that ends with a NULL; NULL: there is none. */
+const struct krctl_command_s *krctl_find(const struct krctl_command_s *const *list,
+                                         const char *name);
+
+/* Lets a command, or the member of it that argv[1] names, run. */
+int krctl_run(const struct krctl_command_s *command, int argc, char **argv);
 
 /* Prints the help of a command: KRCTL_OK. */
 int krctl_help(const struct krctl_command_s *command);
@@ -31,6 +42,11 @@ int krctl_help(const struct krctl_command_s *command);
    getopt has said it already. */
 int krctl_usage(const struct krctl_command_s *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The word after the options, such as a SPEC, and moves optind on; NULL and *status = KRCTL_USAGE
+   when it is missing. */
+const char *krctl_operand(const struct krctl_command_s *command, int argc, char **argv,
+                          const char *what, int *status);
 
 /* For a command without operands and options: KRCTL_OK when there are none, or what to return;
  *done tells which. */
@@ -50,6 +66,12 @@ bool krctl_number(const char *text, double min, double max, double *value);
 
 /* "auto", "uring", "epoll". */
 bool krctl_backend(const char *text, enum kroutine_backend_e *backend);
+
+/* The arguments of the options --backend, and --timeout and others: KRCTL_OK, or says what is
+   wrong: KRCTL_USAGE. */
+int krctl_backend_option(const struct krctl_command_s *command, enum kroutine_backend_e *backend);
+int krctl_time_option(const struct krctl_command_s *command, const char *option, uint64_t *ns);
+int krctl_size_option(const struct krctl_command_s *command, const char *option, uint64_t *size);
 
 /* Escape sequences when standard output is a terminal that has them and NO_COLOR is not set, else
    "". */

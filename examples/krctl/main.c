@@ -12,13 +12,8 @@
 #include <string.h>
 
 static const struct krctl_command_s *const commands[] = {
-    &krctl_demo,
-    &krctl_info,
-    &krctl_list,
-    &krctl_player,
+    &krctl_char, &krctl_demo, &krctl_info, &krctl_list, &krctl_player, NULL,
 };
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void print_help(FILE *to)
 {
@@ -28,28 +23,28 @@ static void print_help(FILE *to)
           "\n"
           "commands:\n",
           to);
-    for (size_t i = 0; i < COMMANDS; i++)
+    for (size_t i = 0; commands[i] != NULL; i++)
         fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
 }
 
-static const struct krctl_command_s *find(const char *name)
+/* `krctl help`, `krctl help list`, `krctl help char read`. */
+static int help(char **names)
 {
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    return NULL;
-}
+    const struct krctl_command_s *command;
 
-static int help(const char *name)
-{
-    if (name == NULL) {
+    if (names[0] == NULL) {
         print_help(stdout);
         return KRCTL_OK;
     }
-
-    const struct krctl_command_s *command = find(name);
+    command = krctl_find(commands, names[0]);
+    if (command != NULL && command->members != NULL && names[1] != NULL) {
+        const struct krctl_command_s *member = krctl_find(command->members, names[1]);
+        if (member == NULL)
+            return krctl_usage(command, "there is no command '%s'", names[1]);
+        command = member;
+    }
     return command != NULL ? krctl_help(command)
-                           : krctl_usage(NULL, "there is no command '%s'", name);
+                           : krctl_usage(NULL, "there is no command '%s'", names[0]);
 }
 
 static int dispatch(int argc, char **argv)
@@ -60,21 +55,16 @@ static int dispatch(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
-        return help(argc > 2 ? argv[2] : NULL);
+        return help(argv + 2); /* which ends with a NULL */
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("krctl %s\n", kroutine_version());
         return KRCTL_OK;
     }
 
-    const struct krctl_command_s *command = find(argv[1]);
+    const struct krctl_command_s *command = krctl_find(commands, argv[1]);
     if (command == NULL)
         return krctl_usage(NULL, "there is no command '%s'", argv[1]);
-
-    /* getopt starts its messages with argv[0]. */
-    char name[64];
-    snprintf(name, sizeof(name), "krctl %s", command->name);
-    argv[1] = name;
-    return command->run(argc - 1, argv + 1);
+    return krctl_run(command, argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What to try when a serial port cannot be opened. */
-#include "demo.h"
+#include "ports.h"
 #include "krctl.h"
 
 #include <errno.h>
 #include <glob.h>
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PORTS_MAX 12
 
@@ -50,8 +51,7 @@ static void hint_ports(void)
     }
     globfree(&list);
     if (found == 0)
-        krctl_hint("plug the receiver in: there is no serial port on this machine");
-    krctl_hint("krctl demo without --tty, which makes its own input");
+        krctl_hint("plug one in: there is no serial port on this machine");
 }
 
 static void hint_permission(const char *path)
@@ -65,7 +65,49 @@ static void hint_permission(const char *path)
         krctl_hint("sudo, or a udev rule that gives the port to the group dialout");
 }
 
-void ports_hint(const char *path, unsigned baud, error_t err)
+/* The name of a process, from /proc/PID/comm; "?" when it has just ended. */
+static void process_name(char name[32], int len, const char *pid)
+{
+    char file[64];
+
+    snprintf(file, sizeof(file), "/proc/%.*s/comm", len, pid);
+    FILE *f = fopen(file, "re");
+    if (f == NULL || fgets(name, 32, f) == NULL)
+        strcpy(name, "?");
+    name[strcspn(name, "\n")] = '\0';
+    if (f != NULL)
+        fclose(f);
+}
+
+/* Names who has the port open. Without privileges only the processes of the same user are seen. */
+static bool hint_holders(const char *path)
+{
+    const char *last = ""; /* the PID that was named last */
+    unsigned found = 0;
+    glob_t list = {0};
+    struct stat port, st;
+
+    if (stat(path, &port) != 0)
+        return false;
+    glob("/proc/[0-9]*/fd/*", GLOB_NOSORT, NULL, &list);
+    for (size_t i = 0; i < list.gl_pathc && found < PORTS_MAX; i++) {
+        const char *pid = list.gl_pathv[i] + strlen("/proc/");
+        size_t len = strcspn(pid, "/");
+        char name[32];
+
+        if (atol(pid) == getpid() || stat(list.gl_pathv[i], &st) != 0 || !S_ISCHR(st.st_mode) ||
+            st.st_rdev != port.st_rdev || strncmp(last, pid, len + 1) == 0)
+            continue;
+        last = pid;
+        found++;
+        process_name(name, (int)len, pid);
+        krctl_hint("ending process %.*s, %s, which has it open", (int)len, pid, name);
+    }
+    globfree(&list);
+    return found > 0;
+}
+
+void ports_hint(const char *path, error_t err)
 {
     switch (err) {
     case -EACCES:
@@ -73,12 +115,8 @@ void ports_hint(const char *path, unsigned baud, error_t err)
         hint_permission(path);
         break;
     case -EBUSY:
-        krctl_hint("fuser -v %s, which names the program that has it open", path);
-        break;
-    case -ERANGE:
-    case -ENOTSUP:
-    case -EINVAL:
-        krctl_hint("another speed than %u: most receivers use 4800, 9600, 38400 or 115200", baud);
+        if (!hint_holders(path))
+            krctl_hint("sudo fuser -v %s, which names the program that has it open", path);
         break;
     case -EMFILE:
     case -ENFILE:
