@@ -108,10 +108,10 @@ static void count_open(struct device_s *dev, uint32_t change)
         kr_add(&rt->open_devices, change);
 }
 
-/* The driver has failed; it may have said why. */
+/* The driver has failed; it may have said why. What a layer says names the device below. */
 static error_t driver_error(const struct device_s *dev, error_t err)
 {
-    return device_error(err, "%s: %s", dev->name,
+    return device_error(err, "%s: %s", dev->driver->layered ? dev->driver->name : dev->name,
                         kr_self.error_text[0] ? kr_self.error_text : strerror(-err));
 }
 
@@ -128,6 +128,10 @@ static error_t device_open(struct device_s *dev, const struct device_spec_s *spe
     else
         count_open(dev, 1);
     pthread_mutex_lock(&tree->lock);
+    if (!err && dev->driver->layered) { /* behind what it rests on, see kr_devices_close_all */
+        unlink_locked(dev);
+        link_locked(dev);
+    }
     dev->state = err ? KR_DEV_CLOSED : KR_DEV_OPEN;
     dev->opened = !err;
     dev->uses = err ? 0 : uses;
@@ -184,8 +188,7 @@ static error_t claim_locked(struct device_s **ret, struct device_s *dev)
         if (tree->closing)
             return device_error(-ECANCELED, "the runtime is being destroyed");
         for (other = tree->head; other; other = other->next) {
-            /* A number names a descriptor only until the program closes it: never shared. */
-            if (other->state != KR_DEV_CLOSED && other->driver != &kr_driver_fd &&
+            if (other->state != KR_DEV_CLOSED && !other->unshared &&
                 strcmp(other->name, dev->name) == 0)
                 break;
         }
@@ -212,6 +215,8 @@ error_t kr_device_by_spec(struct device_s **ret, struct kr_tree_s *tree,
     if (!dev)
         return device_error(-ENOMEM, "out of memory");
     dev->by_spec = true;
+    /* A number names a descriptor only until the program closes it: never shared. */
+    dev->unshared = kr_driver_bottom(driver, whole) == &kr_driver_fd;
     pthread_mutex_lock(&tree->lock);
     err = claim_locked(&other, dev);
     if (!err && other)

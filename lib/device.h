@@ -41,6 +41,7 @@ struct device_s {
     uint32_t starts;  /* device_start */
     bool start_busy;  /* a thread is in f_use */
     bool by_spec;     /* closes with its last accessor */
+    bool unshared;    /* the same spec makes another device */
     bool opened;      /* f_open has succeeded */
     bool fixed;       /* made by the runtime itself: device_destroy refuses */
     pthread_t worker; /* OPENING, CLOSING: the thread that does it */
@@ -83,6 +84,8 @@ void kr_tree_free(struct kr_tree_s *tree);
 /* --- driver.c --- */
 
 const struct driver_s *kr_driver_find(const char *name, size_t length);
+/* Of a spec that a layered driver serves, the driver at the bottom; NULL: a device with a name. */
+const struct driver_s *kr_driver_bottom(const struct driver_s *driver, const char *spec);
 void kr_driver_names(char *text, size_t size); /* "fd, file, tty" */
 const void *kr_driver_table(const struct driver_s *driver, enum driver_class_e cl);
 void kr_driver_classes(const struct driver_s *driver, char *text, size_t size); /* "char, uart" */

@@ -7,7 +7,9 @@
 #include "device.h"
 
 static const struct driver_s *const built_in[] = {
-    &kr_driver_fd, &kr_driver_file, &kr_driver_tty, &kr_driver_timer, &kr_driver_sim_char,
+    &kr_driver_fd,       &kr_driver_file,   &kr_driver_tty,  &kr_driver_timer,
+    &kr_driver_sim_char, &kr_driver_cobs,   &kr_driver_hdlc, &kr_driver_length,
+    &kr_driver_lines,    &kr_driver_modbus, &kr_driver_slip,
 };
 #define BUILT_IN (sizeof(built_in) / sizeof(built_in[0]))
 
@@ -55,6 +57,16 @@ const struct driver_s *kr_driver_find(const char *name, size_t length)
             return driver;
     }
     return NULL;
+}
+
+const struct driver_s *kr_driver_bottom(const struct driver_s *driver, const char *spec)
+{
+    while (driver && driver->layered) {
+        spec += strcspn(spec, ":");
+        spec += *spec == ':';
+        driver = strchr(spec, ':') ? kr_driver_find(spec, strcspn(spec, ":")) : NULL;
+    }
+    return driver;
 }
 
 static bool name_ok(const char *name)

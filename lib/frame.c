@@ -221,7 +221,7 @@ static error_t parse_length(struct kr_framing_s *f, const char *text)
 }
 
 /* N, Nns, Nus, Nms; 1 ns to 1 h. */
-static error_t parse_gap(struct kr_framing_s *f, const char *text)
+bool kr_parse_gap(uint64_t *ret, const char *text)
 {
     static const struct {
         const char *suffix;
@@ -238,10 +238,17 @@ static error_t parse_gap(struct kr_framing_s *f, const char *text)
             continue;
         if (v == 0 || v > longest / units[i].ns)
             break;
-        f->kind = KR_FRAMING_GAP;
-        f->gap = v * units[i].ns;
-        return 0;
+        *ret = v * units[i].ns;
+        return true;
     }
+    return false;
+}
+
+static error_t parse_gap(struct kr_framing_s *f, const char *text)
+{
+    f->kind = KR_FRAMING_GAP;
+    if (kr_parse_gap(&f->gap, text))
+        return 0;
     return device_error(-EINVAL, "frame=gap:%s: not a time, 1ns to 3600000ms: frame=gap:1750us",
                         text);
 }

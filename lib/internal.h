@@ -172,9 +172,15 @@ const void *kr_device_table(const struct device_s *dev, enum driver_class_e cl);
 const void *kr_class_front(enum driver_class_e cl);
 
 /* Drivers of the library; kr_driver_timer is in clock.h. */
+extern const struct driver_s kr_driver_cobs;
 extern const struct driver_s kr_driver_fd;
 extern const struct driver_s kr_driver_file;
+extern const struct driver_s kr_driver_hdlc;
+extern const struct driver_s kr_driver_length;
+extern const struct driver_s kr_driver_lines;
+extern const struct driver_s kr_driver_modbus;
 extern const struct driver_s kr_driver_sim_char;
+extern const struct driver_s kr_driver_slip;
 extern const struct driver_s kr_driver_tty;
 
 #endif

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "device.h"
+#include "stream.h"
 
 /* --- initialisation --- */
 
@@ -127,6 +128,15 @@ void dev_request_done(struct dev_request_s *rq)
         kroutine_exec(&rq->kr);
     }
     kr_thread_leave();
+}
+
+void kr_request_below(const struct device_char_s *acc, struct dev_char_rq_s *rq)
+{
+    const struct kr_check_frame_s *outer = kr_self.immediate;
+
+    kr_self.immediate = NULL;
+    DEVICE_OP(acc, request, rq);
+    kr_self.immediate = outer;
 }
 
 /* --- waiting --- */

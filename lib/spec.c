@@ -3,7 +3,8 @@
  * Device specs, "driver:address?key=value&key=value", and the text of the last error.
  *
  * A parsed spec is one block: the table of values, then a copy of the text that is cut and decoded
- * in place. %XX stands for a byte in the address and in values.
+ * in place. %XX stands for a byte in the address and in values. The address of a layered driver is
+ * a path itself, which is put together behind that.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ struct value_s {
 struct device_spec_s {
     const struct driver_param_s *params;
     const char *address;
-    struct value_s values[]; /* as params, then the text */
+    struct value_s values[]; /* as params, then the text, and a layered driver's address */
 };
 
 /* --- the error text --- */
@@ -191,20 +192,30 @@ static error_t unknown_key(const struct driver_s *driver, const char *key, const
     return device_error(-EINVAL, "unknown key '%s' in '%s' (keys: %s)", key, whole, keys);
 }
 
+/* Index in spec->params; the end of that: unknown. */
+static size_t find_key(const struct device_spec_s *spec, const char *key, size_t length)
+{
+    size_t n = 0;
+
+    while (spec->params && spec->params[n].key &&
+           !(strlen(spec->params[n].key) == length && !memcmp(spec->params[n].key, key, length)))
+        n++;
+    return n;
+}
+
 /* One "key=value", cut out of the text. */
 static error_t parse_pair(struct device_spec_s *spec, const struct driver_s *driver, char *pair,
                           const char *whole)
 {
     char *value = strchr(pair, '=');
-    size_t n = 0;
+    size_t n;
     error_t err;
 
     if (value)
         *value++ = 0;
     if (!*pair)
         return device_error(-EINVAL, "empty key in '%s'", whole);
-    while (spec->params && spec->params[n].key && strcmp(spec->params[n].key, pair) != 0)
-        n++;
+    n = find_key(spec, pair, strlen(pair));
     if (!spec->params || !spec->params[n].key)
         return unknown_key(driver, pair, whole);
     if (!value)
@@ -241,6 +252,42 @@ static error_t parse_text(struct device_spec_s *spec, const struct driver_s *dri
     return 0;
 }
 
+/* Is this key for the layer itself? The first of a name that it knows is. */
+static bool is_own(const struct device_spec_s *spec, const char *pair)
+{
+    size_t length = strcspn(pair, "="), n = find_key(spec, pair, length);
+
+    return length == 0 || (spec->params && spec->params[n].key && !spec->values[n].text);
+}
+
+/* As parse_text; `address` has room for the path below. */
+static error_t parse_layered(struct device_spec_s *spec, const struct driver_s *driver, char *text,
+                             char *address, const char *whole)
+{
+    char *pair = strchr(text, '?'), *next, join = '?';
+    error_t err;
+
+    if (pair)
+        *pair++ = 0;
+    spec->address = address;
+    address = stpcpy(address, text);
+    for (; pair; pair = next) {
+        next = strchr(pair, '&');
+        if (next)
+            *next++ = 0;
+        if (is_own(spec, pair)) {
+            err = parse_pair(spec, driver, pair, whole);
+            if (err)
+                return err;
+        } else {
+            *address++ = join;
+            address = stpcpy(address, pair);
+            join = '&';
+        }
+    }
+    return 0;
+}
+
 error_t kr_spec_parse(struct device_spec_s **ret, const struct driver_s *driver, const char *text,
                       const char *whole)
 {
@@ -250,13 +297,14 @@ error_t kr_spec_parse(struct device_spec_s **ret, const struct driver_s *driver,
     char *copy;
     error_t err;
 
-    spec = calloc(1, sizeof(*spec) + count * sizeof(spec->values[0]) + length);
+    spec = calloc(1, sizeof(*spec) + count * sizeof(spec->values[0]) + 2 * length);
     if (!spec)
         return device_error(-ENOMEM, "out of memory");
     spec->params = driver->params;
     copy = (char *)&spec->values[count];
     memcpy(copy, text, length);
-    err = parse_text(spec, driver, copy, whole);
+    err = driver->layered ? parse_layered(spec, driver, copy, copy + length, whole)
+                          : parse_text(spec, driver, copy, whole);
     if (err) {
         kr_spec_free(spec);
         return err;

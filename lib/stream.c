@@ -31,6 +31,8 @@ void kr_stream_put(struct kr_stream_s *s)
         pthread_cond_destroy(&s->dir[i].quiet);
     }
     kr_frame_cleanup(&s->frames);
+    if (s->ops->released)
+        s->ops->released(s);
     free(s);
 }
 
@@ -295,7 +297,7 @@ static bool supports(const struct kr_stream_s *s, const struct kr_dir_s *d,
 void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
 {
     struct kr_dir_s *d = dir_of(s, rq);
-    bool mine = false;
+    bool mine = false, too_late;
     error_t err = supports(s, d, rq) ? 0 : -ENOTSUP;
 
     pthread_mutex_lock(&d->lock);
@@ -319,8 +321,13 @@ void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
         d->ready = kr_stream_try_now(d, rq);
     if (d->queue.head == &rq->base || d->ready || rq->expires || d->pumping)
         mine = kr_stream_seize(d);
-    /* Otherwise others wait before this one, for an event. */
+    /* Otherwise others wait before this one, for an event. Or for an operation that goes on without
+       a pumper: somebody has to set the timer, and then it is started again. */
+    too_late = rq->expires && s->ops->send_frame && kr_stream_under_way(d) &&
+               (!d->timer_at || d->timer_at > rq->expires);
     pthread_mutex_unlock(&d->lock);
+    if (too_late)
+        s->ops->abort(s, d->which); /* rq may be over, and gone */
     if (mine)
         kr_stream_serve(d);
 }

@@ -31,6 +31,8 @@ struct kr_stream_ops_s {
     /* One datagram or record: as readv, -EMSGSIZE: longer than the buffer, and dropped. NULL: this
        is a stream of bytes. */
     ssize_t (*recv_frame)(struct kr_stream_s *s, void *data, size_t size);
+    /* -EINPROGRESS too; aborted, or ended with -ECANCELED, it may be called again for the same
+       frame from its start. */
     ssize_t (*send_frame)(struct kr_stream_s *s, const void *data, size_t size);
     /* Would readv or writev give something now? 1, 0, or negative errno as above. */
     int (*poll)(struct kr_stream_s *s, enum kr_dir_e dir);
@@ -50,6 +52,8 @@ struct kr_stream_ops_s {
     /* Ends an operation that gave -EINPROGRESS: returns when kr_stream_complete was called, or will
        be without waiting for data. NULL when none ever gives it. */
     void (*abort)(struct kr_stream_s *s, enum kr_dir_e dir);
+    /* The stream's memory goes now: it calls none of these any more. May be NULL. */
+    void (*released)(struct kr_stream_s *s);
 };
 
 enum kr_framing_e { KR_FRAMING_NONE = 0, KR_FRAMING_DELIMITER, KR_FRAMING_LENGTH, KR_FRAMING_GAP };
@@ -95,6 +99,11 @@ void kr_stream_ready(struct kr_stream_s *s, enum kr_dir_e dir);
 void kr_stream_complete(struct kr_stream_s *s, enum kr_dir_e dir, ssize_t result);
 void kr_stream_gone(struct kr_stream_s *s);
 
+/* request.c. Submits a request that a driver makes of another device. Its handler must be IMMEDIATE
+   and only take a note: then it cannot recurse, and the rule against submits from IMMEDIATE
+   handlers, one of which may be further up on this stack, has nothing to protect. */
+void kr_request_below(const struct device_char_s *acc, struct dev_char_rq_s *rq);
+
 /* --- spec keys of every driver that uses a stream: frame=…, frame-max=…, frame-min=… --- */
 
 #define KR_FRAMING_PARAMS                                                                          \
@@ -110,6 +119,9 @@ void kr_stream_gone(struct kr_stream_s *s);
         "frame-min", "with frame=gap: shorter ones are dropped, bytes", NULL, 1, 16 << 20,         \
             DRIVER_PARAM_UINT                                                                      \
     }
+
+/* A time of silence, "1750us", in ns; 1 ns to 3600000 ms. */
+bool kr_parse_gap(uint64_t *ret, const char *text);
 
 /* Reads the keys; -EINVAL with device_error(). */
 error_t kr_framing_from_spec(struct kr_framing_s *framing, const struct device_spec_s *spec);

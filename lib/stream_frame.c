@@ -109,15 +109,26 @@ enum kr_step_e kr_stream_record(struct kr_dir_s *d, struct kr_done_s *done)
 {
     struct kr_stream_s *s = d->stream;
     struct dev_char_rq_s *rq = kr_head(d);
+    bool writes = d->which == KR_DIR_WRITE;
     ssize_t n;
 
+    if (writes && kr_stream_time_ahead(d))
+        return KR_STEP_AGAIN;
     d->ready = false;
     d->iov_total = rq->size;
     kr_stream_activate(d, &rq->base);
+    d->async = writes && s->ops->abort;
+    d->async_returned = d->async_done = false;
     pthread_mutex_unlock(&d->lock);
-    n = d->which == KR_DIR_READ ? s->ops->recv_frame(s, rq->data, rq->size)
-                                : s->ops->send_frame(s, rq->data, rq->size);
+    n = writes ? s->ops->send_frame(s, rq->data, rq->size)
+               : s->ops->recv_frame(s, rq->data, rq->size);
     pthread_mutex_lock(&d->lock);
+    if (n == -EINPROGRESS) {
+        if (!kr_stream_has_completed(d))
+            return KR_STEP_STARTED;
+        n = d->async_result;
+    }
+    d->async = false;
     if (n < 0)
         return kr_stream_end_io(d, n == -EMSGSIZE ? -ENOSPC : n, done);
     d->active = 0;

@@ -184,6 +184,9 @@ void kr_stream_expire(struct kr_dir_s *d, struct kr_done_s *done);
 uint64_t kr_stream_next_tick(const struct kr_dir_s *d);
 /* The pumper, without the lock; `old`: timer_at before. An armed timer holds a reference. */
 void kr_stream_set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at);
+/* With the lock, by the pumper that is about to start an operation which may go on without it: sets
+   the timer, as later nobody will. True: it did, with the lock released for a while. */
+bool kr_stream_time_ahead(struct kr_dir_s *d);
 void kr_stream_init_timer(struct kr_dir_s *d);
 /* At close, nobody pumps any more. */
 void kr_stream_stop_timer(struct kr_dir_s *d);

@@ -227,6 +227,19 @@ void kr_stream_set_timer(struct kr_dir_s *d, uint64_t old, uint64_t at)
     kr_stream_put(d->stream);
 }
 
+bool kr_stream_time_ahead(struct kr_dir_s *d)
+{
+    uint64_t at = kr_stream_next_tick(d), old = d->timer_at;
+
+    /* Files have no use for it: an operation on them ends by itself. */
+    if (!d->stream->ops->send_frame || !d->stream->ops->abort || !at || (old && old <= at))
+        return false;
+    pthread_mutex_unlock(&d->lock);
+    kr_stream_set_timer(d, old, at);
+    pthread_mutex_lock(&d->lock);
+    return true;
+}
+
 static KROUTINE_EXEC(timer_fired)
 {
     struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, timer.base.kr);
@@ -276,6 +289,8 @@ enum kr_step_e kr_stream_drain(struct kr_dir_s *d, struct kr_done_s *done)
 
     if (now < d->again_at)
         return KR_STEP_WAIT;
+    if (kr_stream_time_ahead(d))
+        return KR_STEP_AGAIN;
     d->again_at = 0;
     d->iov_total = 0;
     d->framed = false;

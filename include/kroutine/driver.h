@@ -41,7 +41,8 @@ struct driver_param_s {
 
 struct device_spec_s; /* a parsed spec: valid during f_open */
 
-KROUTINE_API const char *device_spec_address(const struct device_spec_s *spec); /* "" if none */
+/* "" if none. Of a layered driver: the spec of the device below, not decoded. */
+KROUTINE_API const char *device_spec_address(const struct device_spec_s *spec);
 KROUTINE_API bool device_spec_has(const struct device_spec_s *spec, const char *key);
 KROUTINE_API uint64_t device_spec_uint(const struct device_spec_s *spec, const char *key,
                                        uint64_t otherwise);
@@ -86,6 +87,10 @@ struct driver_s {
        such calls may have used. Any thread; the runtime may be gone. */
     void (*f_free)(struct device_s *dev);
     const struct driver_class_table_s *classes[DRIVER_CLASSES_MAX]; /* the rest NULL */
+    /* The address of its specs is the path of another device, which f_open opens in the tree of
+       `dev`: "slip:tty:/dev/ttyUSB0?baud=9600". Keys that `params` does not have, and the second
+       of one that it has, belong to that path: device_spec_address() has them. */
+    bool layered;
 };
 
 /* Adds a driver to the process; it must stay in memory. -EEXIST: a driver has that name.
