@@ -129,7 +129,7 @@ START_TEST(socat_between_two_ttys)
 {
     char a[128], b[128], arg_a[160], arg_b[160], spec[200];
     struct device_char_s near, far;
-    uint8_t out[500], in[600];
+    uint8_t out[500] = {0}, in[600];
     int status;
     pid_t pid;
 
@@ -154,6 +154,12 @@ START_TEST(socat_between_two_ttys)
     must_get(&near, spec);
     snprintf(spec, sizeof spec, "cobs:hdlc:tty:%s?baud=115200", b);
     must_get(&far, spec);
+    /* socat makes the links before it is done with the settings, which throws away what came. */
+    do
+        frame(&near, DEV_CHAR_WRITE_FRAME, out, 1);
+    while (dev_char_timedwait_op(&far, DEV_CHAR_READ_FRAME, in, 1, KROUTINE_MSEC(500)) < 0);
+    while (dev_char_timedwait_op(&far, DEV_CHAR_READ_FRAME, in, 1, KROUTINE_MSEC(500)) > 0)
+        ;
     for (unsigned n = 0; n < kt_count(100) + 4; n++) {
         size_t size = 1 + n * 41 % 480;
 
