@@ -129,7 +129,7 @@ START_TEST(frames_that_do_not_fit)
     framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, data, sizeof data, -ENOSPC);
     framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, data, 40, 0);
     framing_run(&env, &line.up, DEV_CHAR_READ_FRAME, data, 39, -ENOSPC);
-    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, "next", 4, 0);
+    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, TEXT("next"), 4, 0);
     ck_assert_uint_eq(framing_run(&env, &line.up, DEV_CHAR_READ_FRAME, data, 39, 0), 4);
     ck_assert_mem_eq(data, "next", 4);
     close_all();
@@ -149,7 +149,7 @@ START_TEST(cancelled_reads)
         kt_op_submit(&op[i], &line.up, DEV_CHAR_READ_FRAME, in[i], 300);
     }
     ck_assert_int_eq(kt_op_cancel(&op[0], &line.up), 0);
-    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, "hello", 5, 0);
+    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, TEXT("hello"), 5, 0);
     kt_op_expect(&op[1], &env, 0, 295);
     ck_assert_mem_eq(in[1], "hello", 5);
     ck_assert_uint_eq(kt_get(&op[0].done), 0);
@@ -157,7 +157,7 @@ START_TEST(cancelled_reads)
     /* Nobody waits: what comes is for the next. */
     kt_op_submit(&op[0], &line.up, DEV_CHAR_READ_FRAME, in[0], 300);
     ck_assert_int_eq(kt_op_cancel(&op[0], &line.up), 0);
-    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, "again", 5, 0);
+    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, TEXT("again"), 5, 0);
     ck_assert_uint_eq(framing_run(&env, &line.up, DEV_CHAR_READ_FRAME, in[0], 300, 0), 5);
     ck_assert_mem_eq(in[0], "again", 5);
     close_all();
@@ -174,7 +174,7 @@ START_TEST(reads_with_a_time_out)
     dev_request_set_timeout(&op.rq.base, KROUTINE_MSEC(20));
     kt_op_submit(&op, &line.up, DEV_CHAR_READ_FRAME, in, 300);
     kt_op_expect(&op, &env, -ETIMEDOUT, 300);
-    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, "later", 5, 0);
+    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, TEXT("later"), 5, 0);
     ck_assert_uint_eq(framing_run(&env, &line.up, DEV_CHAR_READ_FRAME, in, 300, 0), 5);
     close_all();
 }
@@ -244,7 +244,7 @@ START_TEST(a_write_that_is_cancelled)
         ck_assert_int_eq(op.error, -ECANCELED);
     }
     kt_op_init(&next, KROUTINE_DEFERRED);
-    kt_op_submit(&next, &line.up, DEV_CHAR_WRITE_FRAME, "whole again", 11);
+    kt_op_submit(&next, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("whole again"), 11);
     drain_line(n);
     if (line.framing->restarts) {
         find_frame("whole again");
@@ -268,9 +268,9 @@ START_TEST(a_write_that_waits_too_long)
     n = fill_line(&op, data);
     kt_op_init(&late, KROUTINE_DEFERRED);
     dev_request_set_timeout(&late.rq.base, KROUTINE_MSEC(30));
-    kt_op_submit(&late, &line.up, DEV_CHAR_WRITE_FRAME, "late", 4);
+    kt_op_submit(&late, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("late"), 4);
     kt_op_init(&after, KROUTINE_DEFERRED);
-    kt_op_submit(&after, &line.up, DEV_CHAR_WRITE_FRAME, "after", 5);
+    kt_op_submit(&after, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("after"), 5);
     kt_op_expect(&late, &env, -ETIMEDOUT, 4);
     ck_assert_uint_eq(kt_get(&op.done), 0);
     drain_line(n + 1);
@@ -315,7 +315,7 @@ START_TEST(close_with_requests_pending)
     }
     fill_line(&write, data);
     kt_op_init(&flush, KROUTINE_IMMEDIATE);
-    kt_op_submit(&flush, &line.up, DEV_CHAR_WRITE_FRAME_FLUSH, "last", 4);
+    kt_op_submit(&flush, &line.up, DEV_CHAR_WRITE_FRAME_FLUSH, TEXT("last"), 4);
     device_put_accessor(&line.up.base);
     ck_assert_uint_eq(kt_get(&write.done), 1); /* IMMEDIATE: over before the close returns */
     ck_assert_uint_eq(kt_get(&flush.done), 1);
@@ -345,7 +345,7 @@ START_TEST(close_in_a_handler)
     kt_op_submit(&op, &line.up, DEV_CHAR_READ_FRAME, in[0], 300);
     kt_op_init(&other, KROUTINE_DEFERRED);
     kt_op_submit(&other, &line.up, DEV_CHAR_READ_FRAME, in[1], 300);
-    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, "bye", 3, 0);
+    framing_run(&env, &line.peer, DEV_CHAR_WRITE_FRAME, TEXT("bye"), 3, 0);
     kt_op_expect(&op, &env, 0, 297);
     kt_op_expect(&other, &env, -ECANCELED, 300);
     close_all();

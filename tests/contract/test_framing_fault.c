@@ -38,7 +38,7 @@ static void close_all(void)
 
 static void say(const char *bytes, size_t size)
 {
-    framing_run(&env, &line.peer, DEV_CHAR_WRITE, bytes, size, 0);
+    framing_run(&env, &line.peer, DEV_CHAR_WRITE, TEXT(bytes), size, 0);
 }
 
 static void hear(int error, const char *frame)
@@ -157,14 +157,14 @@ START_TEST(modbus_on_the_line)
     say("\x11\x03\x00\x6b\x00\x04\x76\x87", 8);
     hear(-EBADMSG, NULL);
     say("\xff", 1); /* noise */
-    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, "\x11\x03\x00\x6b\x00\x03", 6, 0);
+    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("\x11\x03\x00\x6b\x00\x03"), 6, 0);
     {
         uint8_t in[8];
 
         framing_run(&env, &line.peer, DEV_CHAR_READ, in, 8, 0);
         ck_assert_mem_eq(in, "\x11\x03\x00\x6b\x00\x03\x76\x87", 8);
     }
-    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, "\x11", 1, -EINVAL);
+    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("\x11"), 1, -EINVAL);
     close_all();
 }
 END_TEST
@@ -208,7 +208,7 @@ START_TEST(length_has_no_way_back)
     hear(-EPIPE, NULL);
     say("\x00\x01y", 3);
     hear(-EPIPE, NULL);
-    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, "out", 3, 0); /* this way all is well */
+    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("out"), 3, 0); /* this way all is well */
     framing_run(&env, &line.peer, DEV_CHAR_READ, in, 5, 0);
     ck_assert_mem_eq(in, "\x00\x03out", 5);
     close_all();
@@ -235,8 +235,8 @@ START_TEST(errors_from_below)
     }
     open_line((enum kt_mode_e)_i, &slip);
     kroutine_sim_char_fault(&line.below.base, KROUTINE_SIM_WRITE, KROUTINE_SIM_EIO, 1);
-    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, "bad", 3, -EIO);
-    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, "good", 4, 0);
+    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("bad"), 3, -EIO);
+    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("good"), 4, 0);
     close_all();
 }
 END_TEST
@@ -262,7 +262,7 @@ START_TEST(unplugged)
     kt_op_expect(&reads[1], &env, -ENODEV, 300);
     kt_op_expect(&write, &env, -ENODEV, sizeof big);
     hear(-ENODEV, NULL);
-    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, "late", 4, -ENODEV);
+    framing_run(&env, &line.up, DEV_CHAR_WRITE_FRAME, TEXT("late"), 4, -ENODEV);
     framing_run(&env, &line.up, DEV_CHAR_READ_POLL, NULL, 0, -ENODEV);
     close_all();
 }
@@ -363,8 +363,8 @@ START_TEST(specs)
     device_put_accessor(&c.base);
     /* It has closed what is below: the line can be opened in another way. */
     framing_get(&env, &a, "cobs:slip:", "sim-char:s?latency=6", "max=10&max=20");
-    framing_run(&env, &a, DEV_CHAR_WRITE_FRAME, "0123456789a", 11, -ENOSPC);
-    framing_run(&env, &a, DEV_CHAR_WRITE_FRAME, "0123456789", 10, 0);
+    framing_run(&env, &a, DEV_CHAR_WRITE_FRAME, TEXT("0123456789a"), 11, -ENOSPC);
+    framing_run(&env, &a, DEV_CHAR_WRITE_FRAME, TEXT("0123456789"), 10, 0);
     device_put_accessor(&a.base);
     kt_env_close(&env);
 }
