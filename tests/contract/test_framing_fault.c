@@ -370,6 +370,30 @@ START_TEST(specs)
 }
 END_TEST
 
+/* What is escaped in a path is for the driver that has the path. */
+START_TEST(escapes_in_specs)
+{
+    char keys[128], path[128], text[16] = "";
+    struct device_char_s dev;
+    FILE *f;
+
+    if (kt_backend == KROUTINE_BACKEND_SIM)
+        kt_skip("a simulated runtime has no files");
+    kt_env_open(&env, (enum kt_mode_e)_i);
+    snprintf(keys, sizeof keys, "%s/a%%20b%%3Fc%%25%d?create=yes&end=crlf&mode=w", kt_folder(), _i);
+    snprintf(path, sizeof path, "%s/a b?c%%%d", kt_folder(), _i);
+    framing_get(&env, &dev, "lines:file:", keys, "");
+    framing_run(&env, &dev, DEV_CHAR_WRITE_FRAME_FLUSH, TEXT("line"), 4, 0);
+    device_put_accessor(&dev.base);
+    f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fread(text, 1, sizeof text, f), 6);
+    ck_assert_str_eq(text, "line\r\n");
+    fclose(f);
+    kt_env_close(&env);
+}
+END_TEST
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("framing_fault");
@@ -385,5 +409,6 @@ Suite *kt_suite(void)
     kt_add_loop(s, unplugged_in_a_frame, KT_MODES, mode_label, 30);
     kt_add_loop(s, frames_for_nobody, KT_MODES, mode_label, 120);
     kt_add_loop(s, specs, KT_MODES, mode_label, 30);
+    kt_add_loop(s, escapes_in_specs, KT_MODES, mode_label, 30);
     return s;
 }
