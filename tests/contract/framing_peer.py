@@ -1,5 +1,5 @@
-#!/ usr / bin / env python3
-#SPDX - License - Identifier : MIT
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Framings by other hands, from the texts that define them: reads frames from descriptor 0, sends
 each one back reversed, in pieces that tear it apart.
 
@@ -33,7 +33,8 @@ class Input:
     def count(self, number):
         return b''.join(self.byte() for _ in range(number))
 
-#RFC 1055 : END is 0300 octal, ESC 0333; ESC_END 0334 and ESC_ESC 0335 stand for them.
+
+# RFC 1055: END is 0300 octal, ESC 0333; ESC_END 0334 and ESC_ESC 0335 stand for them.
 def slip_read(source):
     while True:
         frame = source.until(b'\300')
@@ -44,7 +45,8 @@ def slip_read(source):
 def slip_write(frame):
     return frame.replace(b'\333', b'\333\335').replace(b'\300', b'\333\334') + b'\300'
 
-#Cheshire and Baker, 1999 : runs without a zero, each behind its length and one, 254 at most.
+
+# Cheshire and Baker, 1999: runs without a zero, each behind its length and one, 254 at most.
 def cobs_read(source):
     while True:
         line = source.until(b'\0')
@@ -69,14 +71,14 @@ def cobs_write(frame):
             run = run[whole:]
         if len(run) == whole:
             line += b'\xff' + run
-#The zero that a full run does not imply, unless the frame ends here.
+            # The zero that a full run does not imply, unless the frame ends here.
             line += b'\x01' if run is not frame.split(b'\0')[-1] else b''
         else:
             line += bytes([len(run) + 1]) + run
     return line + b'\0'
 
-#RFC 1662 : the divisor x ^ 16 + x ^ 12 + x ^ 5 + 1, least significant bit first,                  \
-    starting with ones.
+
+# RFC 1662: the divisor x^16 + x^12 + x^5 + 1, least significant bit first, starting with ones.
 def fcs16(data):
     register = 0xFFFF
     for byte in data:
