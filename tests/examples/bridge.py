@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from peers import PATIENCE, Terminal, check, equal, run, wait_for
+from peers import PATIENCE, Terminal, check, equal, run, start, wait_for
 
 PROGRAM = os.path.abspath(sys.argv[1])
 PAIRS = 64
@@ -39,8 +39,8 @@ class Bridge:
     def __init__(self, folder, arguments):
         self.log = os.path.join(folder, "stderr")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([PROGRAM, *arguments], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=log)
+            self.process = start([PROGRAM, *arguments], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=log)
 
     def messages(self):
         with open(self.log, encoding="utf-8") as file:

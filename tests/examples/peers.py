@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -47,6 +48,24 @@ def wait_for(condition, what, patience=PATIENCE):
         time.sleep(0.01)
 
 
+started = []
+
+
+def start(arguments, **options):
+    """A process that does not outlive its case: a bridge would go on reading reused terminals."""
+    process = subprocess.Popen(arguments, **options)
+    started.append(process)
+    return process
+
+
+def end_all():
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    started.clear()
+
+
 def run(cases):
     """Runs functions that take a folder of their own, reports in TAP, and ends the program."""
     failed = 0
@@ -65,6 +84,7 @@ def run(cases):
             for line in traceback.format_exc().splitlines():
                 print("# " + line, flush=True)
         finally:
+            end_all()
             shutil.rmtree(folder, ignore_errors=True)
     sys.exit(1 if failed else 0)
 

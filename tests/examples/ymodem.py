@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 
-from peers import PATIENCE, Line, Terminal, check, equal, need, run, wait_for
+from peers import PATIENCE, Line, Terminal, check, equal, need, run, start, wait_for
 
 PROGRAM = os.path.abspath(sys.argv[1])
-SOH, STX, ACK, NAK, CAN = 1, 2, 6, 0x15, 0x18
+SOH, STX, ACK, NAK = 1, 2, 6, 0x15
 
 
 def make(folder, name, size, mtime=1234567890):
@@ -36,10 +36,10 @@ class Transfer:
         self.line = Line(self.far.master, self.near.master, forth or same, back or same)
         self.log = os.path.join(folder, "stderr")
         with open(self.log, "wb") as log:
-            self.receiver = subprocess.Popen(
+            self.receiver = start(
                 [PROGRAM, "-d", self.out, *options, self.near.name],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr or log)
-        self.sender = subprocess.Popen(
+        self.sender = start(
             [need("sz"), "-q", "--ymodem", "-b", *sz, *files], cwd=folder,
             stdin=self.far.slave, stdout=self.far.slave, stderr=subprocess.DEVNULL)
 
@@ -132,17 +132,18 @@ def sender_gives_up(folder):
     """The sender gives up: an error, and nothing is left."""
     path = make(folder, "half", 1 << 20)
     seen = [0]
-    held = []
+    held, stopped = [], []
 
     def hold(data):
         seen[0] += len(data)
-        if seen[0] > 50000 and bytes([CAN, CAN]) not in data:
+        if seen[0] > 50000 and not stopped:
             held.append(data)
             return b""
         return data
 
     transfer = Transfer(folder, [path], forth=hold)
     wait_for(lambda: held, "the first half")
+    stopped.append(True)
     transfer.sender.send_signal(signal.SIGINT)
     status = transfer.end()
     equal(status[0], 1, "status of the receiver")
