@@ -2,14 +2,13 @@
 """ymodem-receive, against sz of lrzsz. usage: ymodem.py PROGRAM"""
 import os
 import random
-import signal
 import subprocess
 import sys
 
 from peers import PATIENCE, Line, Terminal, check, equal, need, run, start, wait_for
 
 PROGRAM = os.path.abspath(sys.argv[1])
-SOH, STX, ACK, NAK = 1, 2, 6, 0x15
+SOH, STX, ACK, NAK, CAN = 1, 2, 6, 0x15, 0x18
 
 
 def make(folder, name, size, mtime=1234567890):
@@ -132,19 +131,20 @@ def sender_gives_up(folder):
     """The sender gives up: an error, and nothing is left."""
     path = make(folder, "half", 1 << 20)
     seen = [0]
-    held, stopped = [], []
+    held = []
 
     def hold(data):
         seen[0] += len(data)
-        if seen[0] > 50000 and not stopped:
+        if seen[0] > 50000:
             held.append(data)
             return b""
         return data
 
     transfer = Transfer(folder, [path], forth=hold)
     wait_for(lambda: held, "the first half")
-    stopped.append(True)
-    transfer.sender.send_signal(signal.SIGINT)
+    transfer.sender.kill()  # and say ourselves what sz says when it is interrupted
+    transfer.sender.wait()
+    os.write(transfer.near.master, bytes([CAN]) * 8 + b"\b" * 8)
     status = transfer.end()
     equal(status[0], 1, "status of the receiver")
     equal(os.listdir(transfer.out), [], "files")
