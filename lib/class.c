@@ -36,7 +36,7 @@ static void run_here(struct dev_request_s *rq)
 }
 
 /* Inside `dev`, which keeps the runtime there meanwhile; dev NULL: the accessor is not open. */
-static void refuse(struct device_s *dev, struct dev_request_s *rq, error_t err)
+void kr_class_refuse(struct device_s *dev, struct dev_request_s *rq, error_t err)
 {
     struct kroutine_runtime_s *rt = dev ? kr_device_runtime(dev) : NULL;
     bool here = !rt && rq->kr.policy != KROUTINE_IMMEDIATE && rq->kr.policy != KROUTINE_QUEUE;
@@ -53,28 +53,19 @@ static void refuse(struct device_s *dev, struct dev_request_s *rq, error_t err)
 
 /* --- the parts that classes share --- */
 
-/* Enters `dev`. To be left in any case. */
-static inline error_t enter(struct device_s *dev)
-{
-    error_t err = kr_device_enter(dev);
-
-    if (kr_unlikely(!kr_tree_usable(dev->tree)))
-        return -EPERM;
-    return err;
-}
-
-/* The request becomes the driver's. */
-static inline void hand_over(struct device_s *dev, struct dev_request_s *rq)
-{
-    rq->kr.runtime = kr_device_runtime(dev);
-    kr_store_relaxed(&rq->kr.mark, KR_IN_FLIGHT);
-}
-
-/* The request is the caller's again, and no handler was executed. */
-static void take_back(struct dev_request_s *rq)
+void kr_class_take_back(struct dev_request_s *rq)
 {
     KR_CHECK(kr_check_end_slow(rq, NULL));
     kr_store_release(&rq->kr.mark, 0);
+}
+
+uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout)
+{
+    uint64_t now = kr_clock_now(&kr_device_runtime(dev)->clocks[KR_CLOCK_MONOTONIC]);
+    uint64_t expires;
+
+    /* Later than a clock can tell is never. */
+    return __builtin_add_overflow(now, timeout, &expires) || expires > INT64_MAX ? 0 : expires;
 }
 
 /* --- char: nested completion --- */
@@ -101,15 +92,6 @@ static error_t char_validate(const struct driver_char_s *drv, struct dev_char_rq
     return 0;
 }
 
-static uint64_t expiry(struct device_s *dev, uint64_t timeout)
-{
-    uint64_t now = kr_clock_now(&kr_device_runtime(dev)->clocks[KR_CLOCK_MONOTONIC]);
-    uint64_t expires;
-
-    /* Later than a clock can tell is never. */
-    return __builtin_add_overflow(now, timeout, &expires) || expires > INT64_MAX ? 0 : expires;
-}
-
 static DEV_CHAR_REQUEST(char_request)
 {
     struct device_s *dev = kr_load_relaxed(&acc->dev);
@@ -120,20 +102,20 @@ static DEV_CHAR_REQUEST(char_request)
     rq->rq_progress = 0;
     KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_CHAR));
     if (kr_unlikely(!dev)) {
-        refuse(NULL, &rq->base, -ECANCELED);
+        kr_class_refuse(NULL, &rq->base, -ECANCELED);
         return;
     }
-    err = enter(dev);
+    err = kr_class_enter(dev);
     if (kr_likely(!err))
         err = char_validate(drv, rq);
     if (kr_likely(!err)) {
-        hand_over(dev, &rq->base);
-        rq->expires = kr_unlikely(rq->timeout) ? expiry(dev, rq->timeout) : 0;
+        kr_class_hand_over(dev, &rq->base);
+        rq->expires = kr_unlikely(rq->timeout) ? kr_class_expiry(dev, rq->timeout) : 0;
         kr_self.nointr++; /* a handler that runs in here is nested in this submit */
         drv->f_request(acc, rq);
         kr_self.nointr--;
     } else {
-        refuse(dev, &rq->base, err);
+        kr_class_refuse(dev, &rq->base, err);
     }
     kr_device_leave(dev);
 }
@@ -149,10 +131,10 @@ static DEV_CHAR_CANCEL(char_cancel)
     if (!drv->f_cancel)
         return -ENOTSUP;
     KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
+    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
     kr_device_leave(dev);
     if (!err)
-        take_back(&rq->base);
+        kr_class_take_back(&rq->base);
     return err;
 }
 
@@ -176,16 +158,16 @@ static DEV_TIMER_REQUEST(timer_request)
     else
         err = 0;
     if (kr_likely(!err)) {
-        err = enter(dev);
+        err = kr_class_enter(dev);
         if (kr_likely(!err)) {
             rq->error = 0;
-            hand_over(dev, &rq->base);
+            kr_class_hand_over(dev, &rq->base);
             err = drv->f_request(acc, rq);
         }
         kr_device_leave(dev);
     }
     if (kr_unlikely(err))
-        take_back(&rq->base);
+        kr_class_take_back(&rq->base);
     return err;
 }
 
@@ -200,10 +182,10 @@ static DEV_TIMER_CANCEL(timer_cancel)
     if (!drv->f_cancel)
         return -ENOTSUP;
     KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
+    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
     kr_device_leave(dev);
     if (!err)
-        take_back(&rq->base);
+        kr_class_take_back(&rq->base);
     return err;
 }
 
@@ -214,7 +196,7 @@ static DEV_TIMER_GET_VALUE(timer_get_value)
 
     if (!dev)
         return -ECANCELED;
-    err = enter(dev);
+    err = kr_class_enter(dev);
     if (!err)
         err = acc->drv->f_get_value ? acc->drv->f_get_value(acc, value, rev) : -ENOTSUP;
     kr_device_leave(dev);
@@ -228,7 +210,7 @@ static DEV_TIMER_CONFIG(timer_config)
 
     if (!dev)
         return -ECANCELED;
-    err = enter(dev);
+    err = kr_class_enter(dev);
     if (!err)
         err = acc->drv->f_config ? acc->drv->f_config(acc, cfg, res) : -ENOTSUP;
     kr_device_leave(dev);
@@ -236,38 +218,6 @@ static DEV_TIMER_CONFIG(timer_config)
 }
 
 static const struct driver_timer_s timer_front = DRIVER_TIMER_METHODS(timer);
-
-/* --- uart --- */
-
-static DEV_UART_GET_CONFIG(uart_get_config)
-{
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    error_t err;
-
-    if (!dev)
-        return -ECANCELED;
-    err = enter(dev);
-    if (!err)
-        err = acc->drv->f_get_config ? acc->drv->f_get_config(acc, cfg) : -ENOTSUP;
-    kr_device_leave(dev);
-    return err;
-}
-
-static DEV_UART_SET_CONFIG(uart_set_config)
-{
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    error_t err;
-
-    if (!dev)
-        return -ECANCELED;
-    err = enter(dev);
-    if (!err)
-        err = acc->drv->f_set_config ? acc->drv->f_set_config(acc, cfg) : -ENOTSUP;
-    kr_device_leave(dev);
-    return err;
-}
-
-static const struct driver_uart_s uart_front = DRIVER_UART_METHODS(uart);
 
 /* --- classes --- */
 
@@ -278,7 +228,7 @@ static const struct {
 } classes[DRIVER_CLASS_COUNT] = {
     [DRIVER_CLASS_NONE] = {"none", NULL, false},
     [DRIVER_CLASS_CHAR] = {"char", &char_front, true},
-    [DRIVER_CLASS_UART] = {"uart", &uart_front, true},
+    [DRIVER_CLASS_UART] = {"uart", &kr_uart_front, true},
     [DRIVER_CLASS_TIMER] = {"timer", &timer_front, false},
     [DRIVER_CLASS_DMA] = {"dma", NULL, false},
     [DRIVER_CLASS_GPIO] = {"gpio", NULL, true},

@@ -94,6 +94,17 @@ void kr_driver_classes(const struct driver_s *driver, char *text, size_t size); 
 
 /* -EINVAL: there is no such class. -ENOTSUP: this version has no calls for it. */
 error_t kr_class_check(enum driver_class_e cl);
+/* For the fronts of classes. Ends a request that the driver does not get. Inside `dev`, which keeps
+   the runtime there meanwhile; NULL: the accessor is not open. */
+void kr_class_refuse(struct device_s *dev, struct dev_request_s *rq, error_t err);
+/* After a cancel that gave 0: it is the caller's again, and no handler was executed. */
+void kr_class_take_back(struct dev_request_s *rq);
+/* dev_request_s.expires of a request with this time-out that is submitted now. */
+uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
+
+/* --- class_uart.c --- */
+
+extern const struct driver_uart_s kr_uart_front;
 
 /* --- spec.c --- */
 
@@ -131,6 +142,21 @@ static inline struct kroutine_runtime_s *kr_device_runtime(const struct device_s
 static inline bool kr_tree_usable(const struct kr_tree_s *tree)
 {
     return tree->fork_generation == kr_load_relaxed(&kr_forks);
+}
+
+/* Enters `dev`, which is to be left in any case. */
+static inline error_t kr_class_enter(struct device_s *dev)
+{
+    error_t err = kr_device_enter(dev);
+
+    return kr_unlikely(!kr_tree_usable(dev->tree)) ? -EPERM : err;
+}
+
+/* The request becomes the driver's. */
+static inline void kr_class_hand_over(struct device_s *dev, struct dev_request_s *rq)
+{
+    rq->kr.runtime = kr_device_runtime(dev);
+    kr_store_relaxed(&rq->kr.mark, KR_IN_FLIGHT);
 }
 
 #endif

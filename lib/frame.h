@@ -30,6 +30,13 @@ static inline bool kr_frame_begun(const struct kr_frame_buffer_s *b)
     return kr_frame_fill(b) || b->dropping;
 }
 
+/* Forgets what is there, and what it was in the middle of. */
+static inline void kr_frame_drop(struct kr_frame_buffer_s *b)
+{
+    b->start = b->end = b->scanned = b->skip = 0;
+    b->dropping = false;
+}
+
 /* Room to read into; never empty after kr_frame_next returned 0. */
 void kr_frame_room(struct kr_frame_buffer_s *b, struct iovec *room);
 void kr_frame_added(struct kr_frame_buffer_s *b, const struct kr_framing_s *framing, size_t n);

@@ -86,6 +86,10 @@ static enum kr_step_e look(struct kr_dir_s *d, struct kr_done_s *done)
 {
     if (d->closed)
         return finish_all(d, done);
+    if (d->drop) {
+        d->drop = false;
+        kr_frame_drop(&d->stream->frames);
+    }
     if (d->tick) {
         kr_stream_expire(d, done);
         return KR_STEP_AGAIN;
@@ -365,6 +369,19 @@ error_t kr_stream_cancel(struct kr_stream_s *s, struct dev_char_rq_s *rq)
     if (kick)
         kroutine_exec(&d->kick);
     return err;
+}
+
+/* Whoever serves the direction may be reading into the buffer: then it is left to that one. */
+void kr_stream_drop_input(struct kr_stream_s *s)
+{
+    struct kr_dir_s *d = &s->dir[KR_DIR_READ];
+
+    pthread_mutex_lock(&d->lock);
+    if (d->pumping)
+        d->drop = true;
+    else
+        kr_frame_drop(&s->frames);
+    pthread_mutex_unlock(&d->lock);
 }
 
 /* --- life --- */

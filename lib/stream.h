@@ -89,6 +89,9 @@ void kr_stream_put(struct kr_stream_s *s);
 void kr_stream_keep(struct kr_stream_s *s);
 void *kr_stream_pv(const struct kr_stream_s *s);
 
+/* Bytes that were read ahead, for frames, are thrown away; requests stay. Any thread. */
+void kr_stream_drop_input(struct kr_stream_s *s);
+
 /* The class operations, for the driver's table. */
 void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq);
 error_t kr_stream_cancel(struct kr_stream_s *s, struct dev_char_rq_s *rq);

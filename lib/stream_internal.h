@@ -55,6 +55,7 @@ struct kr_dir_s {
     bool async_done;     /* … it is complete, async_result is there */
     bool framed;         /* that, or the try under way, is for a frame: kr_stream_end_framed */
     bool closing;        /* a thread waits on `quiet` */
+    bool drop;           /* reading: the buffer of frames is to be emptied */
     uint8_t vain;        /* writing: events since the last byte went */
     uint8_t spurious;    /* events in a row that nobody waited for */
     ssize_t async_result;

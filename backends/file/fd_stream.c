@@ -17,28 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "fd_stream.h"
-#include "internal.h"
-
-enum kind_e { KIND_POLL, KIND_ALWAYS, KIND_FILE };
-
-struct kr_fd_stream_s {
-    struct kr_watch_s watch;
-    struct kr_stream_s *stream;
-    int fd;
-    enum kind_e kind;
-    bool tty;
-    bool socket;
-    bool pipe;
-    uint64_t char_ns;
-    struct kr_io_s io[KR_DIRS];
-    sem_t *released; /* of the thread that closes and waits */
-};
-
-static struct kr_fd_stream_s *from_stream(const struct kr_stream_s *s)
-{
-    return kr_stream_pv(s);
-}
+#include "fd_ops.h"
 
 /* --- results --- */
 
@@ -51,9 +30,9 @@ static bool hung_up(int fd)
 
 /* A tty gives 0 when its other side has hung up, and also, with VMIN 0, when there is just nothing
    now; EIO when it is gone. Everything else gives 0 at its end. */
-static ssize_t read_result(struct kr_stream_s *s, ssize_t n)
+ssize_t kr_fd_read_result(struct kr_stream_s *s, ssize_t n)
 {
-    struct kr_fd_stream_s *fs = from_stream(s);
+    struct kr_fd_stream_s *fs = kr_fd_from_stream(s);
 
     if (n > 0)
         return n;
@@ -66,7 +45,7 @@ static ssize_t read_result(struct kr_stream_s *s, ssize_t n)
     return n == -EIO || n == -ENXIO ? KR_STREAM_GONE : n;
 }
 
-static ssize_t write_result(struct kr_fd_stream_s *fs, ssize_t n)
+ssize_t kr_fd_write_result(struct kr_fd_stream_s *fs, ssize_t n)
 {
     if (n > 0)
         return n;
@@ -75,113 +54,12 @@ static ssize_t write_result(struct kr_fd_stream_s *fs, ssize_t n)
     return fs->tty && (n == -EIO || n == -ENXIO) ? KR_STREAM_GONE : n;
 }
 
-static ssize_t negative(ssize_t n)
-{
-    return n < 0 ? -errno : n;
-}
-
-/* --- files: try without waiting for the medium, then leave it to the backend --- */
-
-static void io_done(struct kr_io_s *io)
-{
-    enum kr_dir_e dir = io->op == KR_IO_READ ? KR_DIR_READ : KR_DIR_WRITE;
-    struct kr_fd_stream_s *fs =
-        KROUTINE_CONTAINER(io - (dir == KR_DIR_WRITE), struct kr_fd_stream_s, io);
-    ssize_t n = io->result;
-
-    if (io->op == KR_IO_READ)
-        n = read_result(fs->stream, n);
-    else if (io->op == KR_IO_WRITE)
-        n = write_result(fs, n);
-    /* A file that has nothing even for a call that may wait (trace_pipe): nobody can say when. */
-    if (n == -EAGAIN)
-        n = -ENOTSUP;
-    kr_stream_complete(fs->stream, dir, n);
-}
-
-static ssize_t start_io(struct kr_fd_stream_s *fs, enum kr_io_op_e op, struct iovec *iov, int count)
-{
-    struct kr_io_s *io = &fs->io[op == KR_IO_READ ? KR_DIR_READ : KR_DIR_WRITE];
-
-    io->op = op;
-    io->fd = fs->fd;
-    io->iov = iov;
-    io->iov_count = count;
-    io->done = io_done;
-    kr_io_submit(fs->watch.rt, io);
-    return -EINPROGRESS;
-}
-
-static bool needs_backend(ssize_t n)
-{
-    return n == -EAGAIN || n == -EOPNOTSUPP || n == -EINVAL;
-}
-
-static ssize_t file_readv(struct kr_stream_s *s, struct iovec *iov, int count)
-{
-    struct kr_fd_stream_s *fs = from_stream(s);
-    ssize_t n = negative(preadv2(fs->fd, iov, count, -1, RWF_NOWAIT));
-
-    return needs_backend(n) ? start_io(fs, KR_IO_READ, iov, count) : read_result(s, n);
-}
-
-static ssize_t file_writev(struct kr_stream_s *s, struct iovec *iov, int count)
-{
-    struct kr_fd_stream_s *fs = from_stream(s);
-    ssize_t n = negative(pwritev2(fs->fd, iov, count, -1, RWF_NOWAIT));
-
-    return needs_backend(n) ? start_io(fs, KR_IO_WRITE, iov, count) : write_result(fs, n);
-}
-
-static int64_t file_drain(struct kr_stream_s *s)
-{
-    return start_io(from_stream(s), KR_IO_SYNC, NULL, 0);
-}
-
-/* Operations on files end by themselves; but on the reactor nobody else would hear of it, and
-   nobody at all of one that a runtime without a reactor has not begun. */
-static void file_abort(struct kr_stream_s *s, enum kr_dir_e dir)
-{
-    struct kr_fd_stream_s *fs = from_stream(s);
-    struct kroutine_runtime_s *rt = fs->watch.rt;
-    struct kr_io_s *io = &fs->io[dir];
-
-    if (kr_io_take_back(rt, io)) {
-        io->result = -ECANCELED;
-        io->done(io);
-    } else if (kr_on_reactor(rt)) {
-        rt->backend->loop->io_reap(rt->loop, io);
-    }
-}
-
-static int file_poll(struct kr_stream_s *s, enum kr_dir_e dir)
-{
-    (void)s;
-    (void)dir;
-    return 1;
-}
-
-static void file_arm(struct kr_stream_s *s, enum kr_dir_e dir)
-{
-    /* Only after a cancelled operation: the next try is never in vain. */
-    kr_stream_ready(s, dir);
-}
-
-static const struct kr_stream_ops_s file_ops = {
-    .readv = file_readv,
-    .writev = file_writev,
-    .poll = file_poll,
-    .arm = file_arm,
-    .drain = file_drain,
-    .abort = file_abort,
-};
-
 /* --- everything that poll(2) knows, and what is always ready --- */
 
 /* One buffer is the common case, and the kernel has less to do for the calls that take one. */
-static ssize_t fd_readv(struct kr_stream_s *s, struct iovec *iov, int count)
+ssize_t kr_fd_readv(struct kr_stream_s *s, struct iovec *iov, int count)
 {
-    struct kr_fd_stream_s *fs = from_stream(s);
+    struct kr_fd_stream_s *fs = kr_fd_from_stream(s);
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
     ssize_t n;
 
@@ -193,7 +71,7 @@ static ssize_t fd_readv(struct kr_stream_s *s, struct iovec *iov, int count)
         n = read(fs->fd, iov->iov_base, iov->iov_len);
     else
         n = readv(fs->fd, iov, count);
-    return read_result(s, negative(n));
+    return kr_fd_read_result(s, kr_fd_negative(n));
 }
 
 /* A write to a pipe that nobody reads raises SIGPIPE in the calling thread: on a thread of the
@@ -205,11 +83,11 @@ static ssize_t pipe_writev(int fd, struct iovec *iov, int count)
     ssize_t n;
 
     if (kr_self.signals_blocked)
-        return negative(writev(fd, iov, count));
+        return kr_fd_negative(writev(fd, iov, count));
     sigemptyset(&sigpipe);
     sigaddset(&sigpipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &sigpipe, &old);
-    n = negative(writev(fd, iov, count));
+    n = kr_fd_negative(writev(fd, iov, count));
     if (n == -EPIPE && !sigismember(&old, SIGPIPE)) {
         sigpending(&pending);
         if (sigismember(&pending, SIGPIPE))
@@ -226,31 +104,31 @@ static ssize_t write_once(const struct kr_fd_stream_s *fs, struct iovec *iov, in
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
     if (fs->socket && count == 1)
-        return negative(send(fs->fd, iov->iov_base, iov->iov_len, flags));
+        return kr_fd_negative(send(fs->fd, iov->iov_base, iov->iov_len, flags));
     if (fs->socket)
-        return negative(sendmsg(fs->fd, &msg, flags));
+        return kr_fd_negative(sendmsg(fs->fd, &msg, flags));
     if (fs->pipe)
         return pipe_writev(fs->fd, iov, count);
     if (count == 1)
-        return negative(write(fs->fd, iov->iov_base, iov->iov_len));
-    return negative(writev(fs->fd, iov, count));
+        return kr_fd_negative(write(fs->fd, iov->iov_base, iov->iov_len));
+    return kr_fd_negative(writev(fs->fd, iov, count));
 }
 
 /* A tty looks for signals before it looks for room, O_NONBLOCK or not. */
-static ssize_t fd_writev(struct kr_stream_s *s, struct iovec *iov, int count)
+ssize_t kr_fd_writev(struct kr_stream_s *s, struct iovec *iov, int count)
 {
-    struct kr_fd_stream_s *fs = from_stream(s);
+    struct kr_fd_stream_s *fs = kr_fd_from_stream(s);
     ssize_t n;
 
     do
         n = write_once(fs, iov, count);
     while (n == -EINTR);
-    return write_result(fs, n);
+    return kr_fd_write_result(fs, n);
 }
 
-static int fd_poll(struct kr_stream_s *s, enum kr_dir_e dir)
+int kr_fd_poll(struct kr_stream_s *s, enum kr_dir_e dir)
 {
-    struct kr_fd_stream_s *fs = from_stream(s);
+    struct kr_fd_stream_s *fs = kr_fd_from_stream(s);
     struct pollfd p = {.fd = fs->fd, .events = dir == KR_DIR_READ ? POLLIN : POLLOUT};
     int left = 0, r = poll(&p, 1, 0);
 
@@ -266,75 +144,51 @@ static int fd_poll(struct kr_stream_s *s, enum kr_dir_e dir)
     return 1;
 }
 
-static void fd_arm(struct kr_stream_s *s, enum kr_dir_e dir)
+void kr_fd_arm(struct kr_stream_s *s, enum kr_dir_e dir)
 {
-    kr_watch_arm(&from_stream(s)->watch, dir == KR_DIR_READ ? KR_EV_IN : KR_EV_OUT);
+    kr_watch_arm(&kr_fd_from_stream(s)->watch, dir == KR_DIR_READ ? KR_EV_IN : KR_EV_OUT);
 }
 
-static void fd_disarm(struct kr_stream_s *s, enum kr_dir_e dir)
+void kr_fd_disarm(struct kr_stream_s *s, enum kr_dir_e dir)
 {
-    kr_watch_disarm(&from_stream(s)->watch, dir == KR_DIR_READ ? KR_EV_IN : KR_EV_OUT);
-}
-
-/* What the driver still holds, by TIOCOUTQ (tty_ioctl(4)); whether the hardware's shift register
-   is empty too, by TIOCSERGETLSR where the port has it. */
-static int64_t tty_drain(struct kr_stream_s *s)
-{
-    struct kr_fd_stream_s *fs = from_stream(s);
-    int queued = 0, status = 0;
-    uint64_t ns;
-
-    if (ioctl(fs->fd, TIOCOUTQ, &queued))
-        return errno == EIO ? KR_STREAM_GONE : -errno;
-    if (queued == 0) {
-        if (ioctl(fs->fd, TIOCSERGETLSR, &status) || status & TIOCSER_TEMT)
-            return 0;
-        return (int64_t)fs->char_ns;
-    }
-    ns = (uint64_t)queued * fs->char_ns;
-    return (int64_t)(ns < KROUTINE_USEC(200)  ? KROUTINE_USEC(200)
-                     : ns > KROUTINE_MSEC(50) ? KROUTINE_MSEC(50)
-                                              : ns);
-}
-
-static uint64_t tty_char_time(struct kr_stream_s *s)
-{
-    return kr_load_relaxed(&from_stream(s)->char_ns);
+    kr_watch_disarm(&kr_fd_from_stream(s)->watch, dir == KR_DIR_READ ? KR_EV_IN : KR_EV_OUT);
 }
 
 static const struct kr_stream_ops_s fd_ops = {
-    .readv = fd_readv,
-    .writev = fd_writev,
-    .poll = fd_poll,
-    .arm = fd_arm,
-    .disarm = fd_disarm,
-    .read_result = read_result,
-};
-
-static const struct kr_stream_ops_s tty_ops = {
-    .readv = fd_readv,
-    .writev = fd_writev,
-    .poll = fd_poll,
-    .arm = fd_arm,
-    .disarm = fd_disarm,
-    .drain = tty_drain,
-    .char_time = tty_char_time,
-    .read_result = read_result,
+    .readv = kr_fd_readv,
+    .writev = kr_fd_writev,
+    .poll = kr_fd_poll,
+    .arm = kr_fd_arm,
+    .disarm = kr_fd_disarm,
+    .read_result = kr_fd_read_result,
 };
 
 /* --- always ready. A driver without poll that says EAGAIN all the same (/dev/hwrng) cannot be
    waited for by any means, so the request is told. --- */
 
+int kr_fd_always_poll(struct kr_stream_s *s, enum kr_dir_e dir)
+{
+    (void)s;
+    (void)dir;
+    return 1;
+}
+
+void kr_fd_always_arm(struct kr_stream_s *s, enum kr_dir_e dir)
+{
+    /* Only after a cancelled operation: the next try is never in vain. */
+    kr_stream_ready(s, dir);
+}
+
 static ssize_t always_readv(struct kr_stream_s *s, struct iovec *iov, int count)
 {
-    ssize_t n = fd_readv(s, iov, count);
+    ssize_t n = kr_fd_readv(s, iov, count);
 
     return n == -EAGAIN ? -ENOTSUP : n;
 }
 
 static ssize_t always_writev(struct kr_stream_s *s, struct iovec *iov, int count)
 {
-    ssize_t n = fd_writev(s, iov, count);
+    ssize_t n = kr_fd_writev(s, iov, count);
 
     return n == -EAGAIN ? -ENOTSUP : n;
 }
@@ -342,53 +196,8 @@ static ssize_t always_writev(struct kr_stream_s *s, struct iovec *iov, int count
 static const struct kr_stream_ops_s always_ops = {
     .readv = always_readv,
     .writev = always_writev,
-    .poll = file_poll,
-    .arm = file_arm,
-};
-
-/* --- records: datagram and seqpacket sockets --- */
-
-/* A record of no bytes was read: was it the end? It is when the peer of a seqpacket writes no more
-   (POLLRDHUP) and nothing is behind it. */
-static bool at_end(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-    char byte;
-
-    return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLRDHUP) &&
-           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
-}
-
-static ssize_t recv_frame(struct kr_stream_s *s, void *data, size_t size)
-{
-    struct kr_fd_stream_s *fs = from_stream(s);
-    struct iovec iov = {.iov_base = data, .iov_len = size};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t n = negative(recvmsg(fs->fd, &msg, MSG_DONTWAIT));
-
-    if (n > 0 && msg.msg_flags & MSG_TRUNC)
-        return -EMSGSIZE;
-    if (n == 0)
-        return at_end(fs->fd) ? KR_STREAM_END : 0;
-    return n == -EINTR ? -EAGAIN : n;
-}
-
-static ssize_t send_frame(struct kr_stream_s *s, const void *data, size_t size)
-{
-    struct kr_fd_stream_s *fs = from_stream(s);
-    ssize_t n = negative(send(fs->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
-
-    return n == -EINTR ? -EAGAIN : n;
-}
-
-static const struct kr_stream_ops_s record_ops = {
-    .readv = fd_readv,
-    .writev = fd_writev,
-    .recv_frame = recv_frame,
-    .send_frame = send_frame,
-    .poll = fd_poll,
-    .arm = fd_arm,
-    .disarm = fd_disarm,
+    .poll = kr_fd_always_poll,
+    .arm = kr_fd_always_arm,
 };
 
 /* --- events --- */
@@ -434,28 +243,31 @@ static error_t classify(struct kr_fd_stream_s *fs, struct kroutine_runtime_s *rt
     *records = fs->socket && getsockopt(fs->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
                type != SOCK_STREAM;
     if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
-        fs->kind = KIND_FILE;
+        fs->kind = KR_FD_KIND_FILE;
         return 0;
     }
     err = rt->backend->loop->pollable(rt->loop, fs->fd);
     /* -EPERM: it has no poll. Others say nothing about it (-EMFILE: epoll needs a descriptor). */
     if (err && err != -EPERM)
         return device_error(err, "cannot find out how to wait for it: %s", strerror(-err));
-    fs->kind = err ? KIND_ALWAYS : KIND_POLL;
+    fs->kind = err ? KR_FD_KIND_ALWAYS : KR_FD_KIND_POLL;
     return 0;
 }
 
 static const struct kr_stream_ops_s *choose_ops(const struct kr_fd_stream_s *fs, bool records)
 {
-    if (fs->kind == KIND_FILE)
-        return &file_ops;
-    if (fs->kind == KIND_ALWAYS)
+    if (fs->kind == KR_FD_KIND_FILE)
+        return &kr_fd_file_ops;
+    if (fs->kind == KR_FD_KIND_ALWAYS)
         return &always_ops;
-    return records ? &record_ops : fs->tty ? &tty_ops : &fd_ops;
+    if (fs->reader)
+        return &kr_fd_reader_ops;
+    return records ? &kr_fd_record_ops : fs->tty ? &kr_fd_tty_ops : &fd_ops;
 }
 
 error_t kr_fd_stream_create(struct kr_fd_stream_s **ret, struct device_s *dev, int fd,
-                            const struct kr_framing_s *framing, unsigned flags)
+                            const struct kr_framing_s *framing, unsigned flags,
+                            struct kr_fd_reader_s *reader)
 {
     struct kroutine_runtime_s *rt = device_runtime(dev);
     struct kr_stream_config_s config = {.dev = dev, .framing = *framing, .fd = -1};
@@ -470,6 +282,7 @@ error_t kr_fd_stream_create(struct kr_fd_stream_s **ret, struct device_s *dev, i
         return -ENOMEM;
     fs->fd = fd;
     fs->char_ns = KROUTINE_USEC(100);
+    fs->reader = reader;
     fs->watch.rt = rt;
     fs->watch.ready = ready;
     fs->watch.released = released;
@@ -484,12 +297,12 @@ error_t kr_fd_stream_create(struct kr_fd_stream_s **ret, struct device_s *dev, i
     config.readable = flags & KR_FD_READABLE;
     config.writable = flags & KR_FD_WRITABLE;
     /* A blocking socket must not be read by the ring: it would wait there. */
-    if (fs->kind == KIND_POLL && !records && fcntl(fd, F_GETFL) & O_NONBLOCK)
+    if (fs->kind == KR_FD_KIND_POLL && !records && !reader && fcntl(fd, F_GETFL) & O_NONBLOCK)
         config.fd = fd;
     err = kr_stream_create(&fs->stream, &config, fs);
     if (err)
         goto fail;
-    if (fs->kind == KIND_POLL) {
+    if (fs->kind == KR_FD_KIND_POLL) {
         err = kr_watch_open(rt, &fs->watch, fd);
         if (err) {
             kr_stream_put(fs->stream);
@@ -509,7 +322,7 @@ void kr_fd_stream_close(struct kr_fd_stream_s *fs, error_t error)
     sem_t sem;
 
     kr_stream_close(fs->stream, error);
-    if (fs->kind != KIND_POLL) {
+    if (fs->kind != KR_FD_KIND_POLL) {
         close(fs->fd);
         kr_stream_put(fs->stream);
         free(fs);

@@ -60,7 +60,7 @@ static error_t finish_open(struct device_s *dev, const struct device_spec_s *spe
     if (access != O_RDONLY)
         flags |= KR_FD_WRITABLE;
     if (!err)
-        err = kr_fd_stream_create(&pv->fs, dev, fd, &framing, flags);
+        err = kr_fd_stream_create(&pv->fs, dev, fd, &framing, flags, NULL);
     if (err) {
         close(fd);
         return err;

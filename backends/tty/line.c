@@ -10,9 +10,29 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define BAUD_TOLERANCE                                                                             \
-    3 /* per cent: at 10 bits a character the sampling point moves by a third                      \
-       */
+/* The kernel's own, which a few drivers let through. */
+#define ENOIOCTLCMD 515
+
+/* Per cent: at 10 bits a character the last sample moves by a third of a bit. */
+#define BAUD_TOLERANCE 3
+
+error_t tty_errno(int error)
+{
+    switch (error) {
+    case EIO:
+    case ENXIO:
+    case ENODEV:
+        return -ENODEV;
+    case ENOTTY:
+    case EINVAL:
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case ENOIOCTLCMD:
+        return -ENOTSUP;
+    default:
+        return -error;
+    }
+}
 
 error_t tty_line_get(int fd, struct termios2 *line)
 {
@@ -44,6 +64,8 @@ static enum dev_uart_parity_e parity(const struct termios2 *line)
 {
     if (!(line->c_cflag & PARENB))
         return DEV_UART_PARITY_NONE;
+    if (line->c_cflag & CMSPAR)
+        return line->c_cflag & PARODD ? DEV_UART_PARITY_MARK : DEV_UART_PARITY_SPACE;
     return line->c_cflag & PARODD ? DEV_UART_PARITY_ODD : DEV_UART_PARITY_EVEN;
 }
 
@@ -71,18 +93,21 @@ error_t tty_line_validate(const struct dev_uart_config_s *config)
         return device_error(-EINVAL, "data=%u: must be 5 to 8", config->data_bits);
     if (config->stop_bits < 1 || config->stop_bits > 2)
         return device_error(-EINVAL, "stop=%u: must be 1 or 2", config->stop_bits);
-    if (config->parity > DEV_UART_PARITY_EVEN)
+    if (config->parity > DEV_UART_PARITY_SPACE)
         return device_error(-EINVAL, "parity=%u: must be %u to %u", config->parity,
-                            DEV_UART_PARITY_NONE, DEV_UART_PARITY_EVEN);
-    if (config->flow_ctrl > DEV_UART_FLOW_XONXOFF)
+                            DEV_UART_PARITY_NONE, DEV_UART_PARITY_SPACE);
+    if (config->flow_ctrl > DEV_UART_FLOW_DTRDSR)
         return device_error(-EINVAL, "flow=%u: must be %u to %u", config->flow_ctrl,
-                            DEV_UART_FLOW_NONE, DEV_UART_FLOW_XONXOFF);
+                            DEV_UART_FLOW_NONE, DEV_UART_FLOW_DTRDSR);
+    if (config->flow_ctrl == DEV_UART_FLOW_DTRDSR)
+        return device_error(-ENOTSUP, "flow=dtrdsr: Linux has no handshake on DTR and DSR; use "
+                                      "flow=rtscts and a cable that puts the peer's DTR on CTS");
     return 0;
 }
 
-/* No line editing, no translation, no signals; received breaks and bytes with a wrong parity are
-   read as zero bytes. */
-static void make_raw(struct termios2 *line)
+/* No line editing, no translation, no signals. Without marks, received breaks and bytes with a
+   wrong parity are read as zero bytes; INPCK is what makes the ports tell of framing errors too. */
+static void make_raw(struct termios2 *line, enum tty_errors_e errors)
 {
     line->c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | IGNPAR | PARMRK | INPCK | ISTRIP | INLCR |
                                  IGNCR | ICRNL | IUCLC | IXON | IXANY | IXOFF | IMAXBEL);
@@ -92,6 +117,8 @@ static void make_raw(struct termios2 *line)
     line->c_cflag |= CREAD | CLOCAL;
     line->c_cc[VMIN] = 1;
     line->c_cc[VTIME] = 0;
+    if (errors == TTY_ERRORS_REPORT || errors == TTY_ERRORS_MARK)
+        line->c_iflag |= PARMRK | INPCK;
 }
 
 static void set_config(struct termios2 *line, const struct dev_uart_config_s *config)
@@ -102,7 +129,11 @@ static void set_config(struct termios2 *line, const struct dev_uart_config_s *co
     if (config->stop_bits == 2)
         line->c_cflag |= CSTOPB;
     if (config->parity != DEV_UART_PARITY_NONE) {
-        line->c_cflag |= config->parity == DEV_UART_PARITY_ODD ? PARENB | PARODD : PARENB;
+        line->c_cflag |= PARENB;
+        if (config->parity == DEV_UART_PARITY_ODD || config->parity == DEV_UART_PARITY_MARK)
+            line->c_cflag |= PARODD;
+        if (config->parity >= DEV_UART_PARITY_MARK)
+            line->c_cflag |= CMSPAR;
         line->c_iflag |= INPCK;
     }
     if (config->flow_ctrl == DEV_UART_FLOW_RTSCTS)
@@ -134,16 +165,19 @@ static const char *word(const char *words, unsigned index, char *text, size_t si
     return text;
 }
 
+#define ASK_FOR_THAT " (ask for that, or use another port)"
+
 static error_t refused_number(const char *key, unsigned asked, unsigned got)
 {
-    return device_error(-ENOTSUP, "the port refused %s=%u: it keeps %u", key, asked, got);
+    return device_error(-ENOTSUP, "the port refused %s=%u: it keeps %u" ASK_FOR_THAT, key, asked,
+                        got);
 }
 
 static error_t refused_word(const char *key, const char *words, unsigned asked, unsigned got)
 {
     char a[16], g[16];
 
-    return device_error(-ENOTSUP, "the port refused %s=%s: it keeps %s", key,
+    return device_error(-ENOTSUP, "the port refused %s=%s: it keeps %s" ASK_FOR_THAT, key,
                         word(words, asked, a, sizeof(a)), word(words, got, g, sizeof(g)));
 }
 
@@ -153,8 +187,10 @@ static error_t compare(const struct dev_uart_config_s *asked, const struct dev_u
                                                    : got->baudrate - asked->baudrate;
 
     if (asked->baudrate && off * 100 > (uint64_t)asked->baudrate * BAUD_TOLERANCE)
-        return device_error(-ENOTSUP, "the port makes %u baud, not the %u asked for", got->baudrate,
-                            asked->baudrate);
+        return device_error(-ENOTSUP,
+                            "baud=%u: the port makes %u, more than %u %% off (its clock has no "
+                            "better divisor: choose another rate at both ends)",
+                            asked->baudrate, got->baudrate, BAUD_TOLERANCE);
     if (asked->data_bits != got->data_bits)
         return refused_number("data", asked->data_bits, got->data_bits);
     if (asked->parity != got->parity)
@@ -166,7 +202,7 @@ static error_t compare(const struct dev_uart_config_s *asked, const struct dev_u
     return 0;
 }
 
-error_t tty_line_apply(int fd, const struct dev_uart_config_s *config)
+error_t tty_line_apply(int fd, const struct dev_uart_config_s *config, enum tty_errors_e errors)
 {
     struct dev_uart_config_s got;
     struct termios2 line;
@@ -174,7 +210,7 @@ error_t tty_line_apply(int fd, const struct dev_uart_config_s *config)
 
     if (err)
         return device_error(err, "cannot read the line settings: %s", strerror(-err));
-    make_raw(&line);
+    make_raw(&line, errors);
     set_config(&line, config);
     err = tty_line_put(fd, &line);
     if (!err)
@@ -183,6 +219,17 @@ error_t tty_line_apply(int fd, const struct dev_uart_config_s *config)
         return device_error(err, "cannot change the line settings: %s", strerror(-err));
     tty_line_describe(&line, &got);
     return compare(config, &got);
+}
+
+error_t tty_line_set_hupcl(int fd, bool on)
+{
+    struct termios2 line;
+    error_t err = tty_line_get(fd, &line);
+
+    if (err)
+        return err;
+    line.c_cflag = on ? line.c_cflag | HUPCL : line.c_cflag & ~(tcflag_t)HUPCL;
+    return tty_line_put(fd, &line);
 }
 
 uint64_t tty_line_char_ns(const struct dev_uart_config_s *config)

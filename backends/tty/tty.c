@@ -1,27 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Driver `tty`: serial ports and other terminals, "tty:/dev/ttyUSB0?baud=115200". The char class is
- * a stream over the descriptor; the uart class changes the line settings while it is open.
+ * a stream over the descriptor; the uart class is in settings.c and requests.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "atomic.h"
-#include "fd_stream.h"
-#include "line.h"
+#include "tty.h"
 
-struct tty_s {
-    struct kr_fd_stream_s *fs;
-    struct kr_stream_s *stream;
-    int fd;               /* of `fs` */
-    bool exclusive;       /* by this driver */
-    uint32_t configuring; /* atomic: a thread is in set_config */
-    struct termios2 saved;
-};
+/* --- spec --- */
+
+#define ERRORS "auto|no|report|mark"
 
 static const struct driver_param_s params[] = {
     {"baud", "bits a second; as it is", NULL, 1, UINT32_MAX, DRIVER_PARAM_UINT},
@@ -30,9 +22,56 @@ static const struct driver_param_s params[] = {
     {"stop", "stop bits; 1", NULL, 1, 2, DRIVER_PARAM_UINT},
     {"flow", "flow control; none", TTY_FLOWS, 0, 0, DRIVER_PARAM_ENUM},
     {"exclusive", "nobody else may open it meanwhile; no", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"errors", "damaged bytes: end a read, be zero bytes, or be marked; auto", ERRORS, 0, 0,
+     DRIVER_PARAM_ENUM},
+    {"rs485", "switch a transceiver with RTS; as it is", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"rs485-rts", "RTS while sending; high", "low|high", 0, 0, DRIVER_PARAM_ENUM},
+    {"rs485-before", "ms from RTS to the first bit; 0", NULL, 0, 10000, DRIVER_PARAM_UINT},
+    {"rs485-after", "ms from the last bit to RTS; 0", NULL, 0, 10000, DRIVER_PARAM_UINT},
+    {"rs485-rx", "receive what is sent; no", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"rs485-term", "the port's terminating resistor; no", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"low-latency", "hand bytes over one by one; as it is", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"dtr", "DTR after opening; as the kernel sets it, active", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"rts", "RTS after opening; as the kernel sets it, active", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"hupcl", "drop DTR and RTS at the last close; as it is", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"restore", "put the settings of before back at the close; yes", NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"close-wait", "ms for bytes that are being sent, at the close; 2000", NULL, 0, 600000,
+     DRIVER_PARAM_UINT},
     KR_FRAMING_PARAMS,
     {.key = NULL},
 };
+
+static void config_from_spec(struct dev_uart_config_s *config, const struct device_spec_s *spec)
+{
+    *config = (struct dev_uart_config_s){
+        .baudrate = (uint32_t)device_spec_uint(spec, "baud", 0),
+        .data_bits = (uint8_t)device_spec_uint(spec, "data", 8),
+        .stop_bits = (uint8_t)device_spec_uint(spec, "stop", 1),
+        .parity = (uint8_t)device_spec_uint(spec, "parity", DEV_UART_PARITY_NONE),
+        .flow_ctrl = (uint8_t)device_spec_uint(spec, "flow", DEV_UART_FLOW_NONE),
+    };
+}
+
+static error_t rs485_from_spec(struct dev_uart_rs485_s *rs485, const struct device_spec_s *spec)
+{
+    static const char *const keys[] = {"rs485-rts", "rs485-before", "rs485-after", "rs485-rx",
+                                       "rs485-term"};
+    bool high = device_spec_uint(spec, "rs485-rts", true);
+
+    *rs485 = (struct dev_uart_rs485_s){.enable = device_spec_uint(spec, "rs485", false)};
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        if (!rs485->enable && device_spec_has(spec, keys[i]))
+            return device_error(-EINVAL, "%s needs rs485=yes", keys[i]);
+    if (!rs485->enable)
+        return 0;
+    rs485->rts_on_send = high;
+    rs485->rts_after_send = !high;
+    rs485->delay_before_ms = (uint32_t)device_spec_uint(spec, "rs485-before", 0);
+    rs485->delay_after_ms = (uint32_t)device_spec_uint(spec, "rs485-after", 0);
+    rs485->rx_during_tx = device_spec_uint(spec, "rs485-rx", false);
+    rs485->terminate_bus = device_spec_uint(spec, "rs485-term", false);
+    return 0;
+}
 
 /* --- opening --- */
 
@@ -68,47 +107,108 @@ static error_t open_port(int *ret, const char *path)
     return 0;
 }
 
-static void config_from_spec(struct dev_uart_config_s *config, const struct device_spec_s *spec)
+/* Levels of DTR and RTS that the spec asks for. */
+static error_t set_lines(struct tty_s *tty, const struct device_spec_s *spec)
 {
-    *config = (struct dev_uart_config_s){
-        .baudrate = (uint32_t)device_spec_uint(spec, "baud", 0),
-        .data_bits = (uint8_t)device_spec_uint(spec, "data", 8),
-        .stop_bits = (uint8_t)device_spec_uint(spec, "stop", 1),
-        .parity = (uint8_t)device_spec_uint(spec, "parity", DEV_UART_PARITY_NONE),
-        .flow_ctrl = (uint8_t)device_spec_uint(spec, "flow", DEV_UART_FLOW_NONE),
-    };
+    uint32_t set = 0, clear = 0;
+    error_t err;
+
+    if (device_spec_has(spec, "dtr"))
+        *(device_spec_uint(spec, "dtr", 0) ? &set : &clear) |= DEV_UART_DTR;
+    if (device_spec_has(spec, "rts"))
+        *(device_spec_uint(spec, "rts", 0) ? &set : &clear) |= DEV_UART_RTS;
+    if (!(set | clear))
+        return 0;
+    err = tty_lines_put(tty->fd, set, clear);
+    if (err)
+        return device_error(err, "%s: %s",
+                            clear & DEV_UART_DTR || set & DEV_UART_DTR ? "dtr" : "rts",
+                            err == -ENOTSUP ? "the port has no modem lines (pseudo-terminals have "
+                                              "none), leave it away"
+                                            : strerror(-err));
+    tty->saved.lines_changed = set | clear;
+    return 0;
 }
 
-static void update_char_time(struct tty_s *tty)
+/* What the kernel keeps beside the line settings. */
+static error_t set_extras(struct tty_s *tty, const struct device_spec_s *spec)
 {
-    struct dev_uart_config_s config;
-    struct termios2 line;
+    struct dev_uart_rs485_s rs485;
+    error_t err = rs485_from_spec(&rs485, spec);
 
-    if (tty_line_get(tty->fd, &line))
-        return;
-    tty_line_describe(&line, &config);
-    kr_fd_stream_set_char_time(tty->fs, tty_line_char_ns(&config));
+    if (!err && device_spec_has(spec, "rs485")) {
+        err = tty_rs485_set(tty->fd, &rs485);
+        tty->saved.rs485_changed = !err;
+    }
+    if (!err && device_spec_has(spec, "low-latency")) {
+        err = tty_low_latency_set(tty->fd, device_spec_uint(spec, "low-latency", false));
+        tty->saved.low_latency_changed = !err;
+    }
+    if (!err)
+        err = set_lines(tty, spec);
+    if (!err && device_spec_has(spec, "hupcl")) {
+        bool on = device_spec_uint(spec, "hupcl", true);
+
+        err = tty_line_set_hupcl(tty->fd, on);
+        if (err)
+            return device_error(err, "hupcl: %s", strerror(-err));
+        /* It is about the close, and stays. */
+        tty->saved.line.c_cflag &= ~(tcflag_t)HUPCL;
+        tty->saved.line.c_cflag |= on ? (tcflag_t)HUPCL : 0;
+    }
+    if (!err && tty->exclusive && ioctl(tty->fd, TIOCEXCL))
+        err = device_error(-errno, "exclusive=yes: %s", strerror(errno));
+    return err;
+}
+
+/* Hardware makes errors, pseudo-terminals none: no need to look for them. */
+static enum tty_errors_e errors_of(const struct tty_s *tty, const struct device_spec_s *spec)
+{
+    uint64_t errors = device_spec_uint(spec, "errors", TTY_ERRORS_AUTO);
+
+    if (errors != TTY_ERRORS_AUTO)
+        return (enum tty_errors_e)errors;
+    return !tty->pty && (tty->counted || tty->saved.have_lines) ? TTY_ERRORS_REPORT : TTY_ERRORS_NO;
+}
+
+static error_t make_stream(struct tty_s *tty, struct device_s *dev,
+                           const struct device_spec_s *spec)
+{
+    struct kr_framing_s framing;
+    error_t err = kr_framing_from_spec(&framing, spec);
+
+    if (!err && tty->errors == TTY_ERRORS_REPORT)
+        err = tty_reader_create(&tty->reader, tty->fd);
+    if (!err)
+        err = tty_requests_init(&tty->requests, dev, tty->fd, tty->pty, &tty->char_ns);
+    if (err)
+        return err;
+    err = kr_fd_stream_create(&tty->fs, dev, tty->fd, &framing, KR_FD_READABLE | KR_FD_WRITABLE,
+                              tty->reader ? &tty->reader->base : NULL);
+    if (err)
+        tty_requests_destroy(&tty->requests);
+    return err;
 }
 
 static error_t set_up(struct tty_s *tty, struct device_s *dev, const struct device_spec_s *spec)
 {
     struct dev_uart_config_s config;
-    struct kr_framing_s framing;
-    error_t err = kr_framing_from_spec(&framing, spec);
+    error_t err;
 
-    if (err)
-        return err;
     config_from_spec(&config, spec);
-    err = tty_line_apply(tty->fd, &config);
-    if (!err && tty->exclusive && ioctl(tty->fd, TIOCEXCL))
-        err = device_error(-errno, "exclusive=yes: %s", strerror(errno));
+    tty->errors = errors_of(tty, spec);
+    err = tty_line_validate(&config);
     if (!err)
-        err =
-            kr_fd_stream_create(&tty->fs, dev, tty->fd, &framing, KR_FD_READABLE | KR_FD_WRITABLE);
+        err = tty_line_apply(tty->fd, &config, tty->errors);
+    if (!err)
+        err = set_extras(tty, spec);
+    if (!err)
+        err = make_stream(tty, dev, spec);
     if (err) {
         if (tty->exclusive)
             ioctl(tty->fd, TIOCNXCL);
-        tty_line_put(tty->fd, &tty->saved);
+        tty_restore(tty);
+        tty_reader_destroy(tty->reader);
     }
     return err;
 }
@@ -121,12 +221,15 @@ static error_t tty_open(struct device_s *dev, const struct device_spec_s *spec)
 
     if (err)
         return err;
-    err = tty_line_get(tty->fd, &tty->saved);
+    tty->pty = tty_is_pty(tty->fd);
+    err = tty_save(tty);
     if (err == -ENOTTY || err == -EINVAL)
         err = device_error(err, "%s is not a tty: use file:%s", path, path);
     else if (err)
         err = device_error(err, "cannot read the settings of %s: %s", path, strerror(-err));
     tty->exclusive = device_spec_uint(spec, "exclusive", false);
+    tty->restore = device_spec_uint(spec, "restore", true);
+    tty->close_wait = KROUTINE_MSEC(device_spec_uint(spec, "close-wait", 2000));
     if (!err)
         err = set_up(tty, dev, spec);
     if (err) {
@@ -135,57 +238,20 @@ static error_t tty_open(struct device_s *dev, const struct device_spec_s *spec)
     }
     tty->stream = kr_fd_stream_stream(tty->fs);
     kr_stream_keep(tty->stream); /* for calls that are under way at the close */
-    update_char_time(tty);
+    tty_update_char_time(tty);
     return 0;
 }
 
-/* --- closing --- */
-
-#define DRAIN_STEP_NS   KROUTINE_MSEC(5)
-#define DRAIN_PATIENCE  20 /* steps without progress: nobody takes the bytes */
-#define DRAIN_STEPS_MAX 400
-
-/* Bytes that were written and are not on the line yet go out first, if they move. What is left is
-   thrown away: the kernel's own close would wait for it for up to 30 s (closing_wait). On the
-   reactor there is no waiting at all. */
-static void drain(int fd)
-{
-    static const struct timespec step = {.tv_nsec = DRAIN_STEP_NS};
-    int queued = 0, before = 0, still = 0;
-
-    for (int i = 0; i < DRAIN_STEPS_MAX && kroutine_is_interruptible(); i++) {
-        if (ioctl(fd, TIOCOUTQ, &queued) || queued == 0)
-            return;
-        still = queued == before ? still + 1 : 0;
-        if (still == DRAIN_PATIENCE)
-            break;
-        before = queued;
-        nanosleep(&step, NULL);
-    }
-    if (ioctl(fd, TIOCOUTQ, &queued) == 0 && queued)
-        ioctl(fd, TCFLSH, TCOFLUSH);
-}
-
-static void tty_close(struct device_s *dev)
-{
-    struct tty_s *tty = device_pv(dev);
-
-    kr_stream_close(tty->stream, -ECANCELED);
-    drain(tty->fd);
-    if (tty->exclusive)
-        ioctl(tty->fd, TIOCNXCL);
-    tty_line_put(tty->fd, &tty->saved);
-    kr_fd_stream_close(tty->fs, -ECANCELED);
-}
+/* --- driver --- */
 
 static void tty_free(struct device_s *dev)
 {
     struct tty_s *tty = device_pv(dev);
 
     kr_stream_put(tty->stream);
+    tty_requests_destroy(&tty->requests);
+    tty_reader_destroy(tty->reader);
 }
-
-/* --- classes --- */
 
 static DEV_CHAR_REQUEST(tty_request)
 {
@@ -201,56 +267,7 @@ static DEV_CHAR_CANCEL(tty_cancel)
     return kr_stream_cancel(tty->stream, rq);
 }
 
-/* A port that was unplugged or hung up answers with EIO. */
-static error_t gone(error_t err)
-{
-    return err == -EIO || err == -ENXIO ? -ENODEV : err;
-}
-
-static DEV_UART_GET_CONFIG(tty_get_config)
-{
-    struct tty_s *tty = device_pv(acc->dev);
-    struct termios2 line;
-    error_t err = tty_line_get(tty->fd, &line);
-
-    if (!err)
-        tty_line_describe(&line, cfg);
-    return gone(err);
-}
-
-static error_t change_config(struct tty_s *tty, const struct dev_uart_config_s *cfg)
-{
-    struct termios2 old;
-    error_t err = tty_line_get(tty->fd, &old);
-
-    if (err)
-        return device_error(gone(err), "cannot read the line settings: %s", strerror(-err));
-    err = tty_line_apply(tty->fd, cfg);
-    if (err)
-        tty_line_put(tty->fd, &old);
-    else
-        update_char_time(tty);
-    return gone(err);
-}
-
-static DEV_UART_SET_CONFIG(tty_set_config)
-{
-    struct tty_s *tty = device_pv(acc->dev);
-    error_t err = tty_line_validate(cfg);
-
-    if (!err && cfg->baudrate == 0)
-        err = device_error(-EINVAL, "baud=0: must be 1 or more");
-    if (err)
-        return err;
-    if (kr_xchg(&tty->configuring, 1))
-        return device_error(-EBUSY, "another thread is changing the settings");
-    err = change_config(tty, cfg);
-    kr_store(&tty->configuring, 0);
-    return err;
-}
-
 static const struct driver_char_s tty_char = DRIVER_CHAR_METHODS(tty);
-static const struct driver_uart_s tty_uart = DRIVER_UART_METHODS(tty);
 
 const struct driver_s kr_driver_tty = {
     .name = "tty",

@@ -4,8 +4,8 @@
  *
  * A driver is a const struct driver_s: its name is the prefix of the specs it serves, its class
  * tables are what accessors call. The core validates and binds a request before f_request sees it,
- * and calls f_open / f_close at most once at a time for a device. For a char request it sets
- * `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that has passed.
+ * and calls f_open / f_close at most once at a time for a device. For a char or uart request it
+ * sets `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that has passed.
  */
 #ifndef KROUTINE_DRIVER_H
 #define KROUTINE_DRIVER_H
@@ -145,9 +145,29 @@ KROUTINE_API void device_release(struct device_s *dev);
     error_t name(const struct device_uart_s *acc, struct dev_uart_config_s *cfg)
 #define DEV_UART_SET_CONFIG(name)                                                                  \
     error_t name(const struct device_uart_s *acc, const struct dev_uart_config_s *cfg)
+#define DEV_UART_GET_RS485(name)                                                                   \
+    error_t name(const struct device_uart_s *acc, struct dev_uart_rs485_s *rs485)
+#define DEV_UART_SET_RS485(name)                                                                   \
+    error_t name(const struct device_uart_s *acc, const struct dev_uart_rs485_s *rs485)
+#define DEV_UART_GET_LINES(name) error_t name(const struct device_uart_s *acc, uint32_t *lines)
+#define DEV_UART_SET_LINES(name)                                                                   \
+    error_t name(const struct device_uart_s *acc, uint32_t set, uint32_t clear)
+#define DEV_UART_GET_LOW_LATENCY(name) error_t name(const struct device_uart_s *acc, bool *on)
+#define DEV_UART_SET_LOW_LATENCY(name) error_t name(const struct device_uart_s *acc, bool on)
+#define DEV_UART_GET_COUNTS(name)                                                                  \
+    error_t name(const struct device_uart_s *acc, struct dev_uart_counts_s *counts)
+#define DEV_UART_SET_BREAK(name) error_t name(const struct device_uart_s *acc, bool on)
+#define DEV_UART_FLUSH(name)                                                                       \
+    error_t name(const struct device_uart_s *acc, enum dev_uart_flush_e which)
+#define DEV_UART_REQUEST(name) void name(const struct device_uart_s *acc, struct dev_uart_rq_s *rq)
+#define DEV_UART_CANCEL(name)                                                                      \
+    error_t name(const struct device_uart_s *acc, struct dev_uart_rq_s *rq)
 #define DRIVER_UART_METHODS(prefix)                                                                \
     {                                                                                              \
-        DRIVER_CLASS_UART, prefix##_get_config, prefix##_set_config                                \
+        DRIVER_CLASS_UART, prefix##_get_config, prefix##_set_config, prefix##_get_rs485,           \
+            prefix##_set_rs485, prefix##_get_lines, prefix##_set_lines, prefix##_get_low_latency,  \
+            prefix##_set_low_latency, prefix##_get_counts, prefix##_set_break, prefix##_flush,     \
+            prefix##_request, prefix##_cancel                                                      \
     }
 
 /* --- request queues of a driver: FIFO, the lock is the driver's --- */
@@ -205,6 +225,7 @@ KROUTINE_API void dev_request_done(struct dev_request_s *rq);
 
 DEV_REQUEST_QUEUE_OPS(char);
 DEV_REQUEST_QUEUE_OPS(timer);
+DEV_REQUEST_QUEUE_OPS(uart);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What DEVICE_OP calls for the uart class: see class.c. Requests complete nested; the other
+ * operations return at once.
+ */
+#include "device.h"
+
+/* --- operations --- */
+
+/* Calls operation `op` of the driver, if the device is open and the driver has it. */
+#define CALL(acc, op, ...)                                                                         \
+    ({                                                                                             \
+        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
+        error_t err_ = dev_ ? kr_class_enter(dev_) : -ECANCELED;                                   \
+                                                                                                   \
+        if (!err_)                                                                                 \
+            err_ = (acc)->drv->op ? (acc)->drv->op((acc), __VA_ARGS__) : lacks(dev_);              \
+        if (dev_)                                                                                  \
+            kr_device_leave(dev_);                                                                 \
+        err_;                                                                                      \
+    })
+
+static error_t lacks(const struct device_s *dev)
+{
+    return device_error(-ENOTSUP, "the driver %s cannot do this", dev->driver->name);
+}
+
+static DEV_UART_GET_CONFIG(uart_get_config)
+{
+    return CALL(acc, f_get_config, cfg);
+}
+
+static DEV_UART_SET_CONFIG(uart_set_config)
+{
+    return CALL(acc, f_set_config, cfg);
+}
+
+static DEV_UART_GET_RS485(uart_get_rs485)
+{
+    return CALL(acc, f_get_rs485, rs485);
+}
+
+static DEV_UART_SET_RS485(uart_set_rs485)
+{
+    return CALL(acc, f_set_rs485, rs485);
+}
+
+static DEV_UART_GET_LINES(uart_get_lines)
+{
+    return CALL(acc, f_get_lines, lines);
+}
+
+static DEV_UART_SET_LINES(uart_set_lines)
+{
+    if (((set | clear) & ~DEV_UART_OUTPUTS) || (set & clear))
+        return device_error(-EINVAL, "lines: DTR and RTS can be set or cleared, not both at once");
+    return CALL(acc, f_set_lines, set, clear);
+}
+
+static DEV_UART_GET_LOW_LATENCY(uart_get_low_latency)
+{
+    return CALL(acc, f_get_low_latency, on);
+}
+
+static DEV_UART_SET_LOW_LATENCY(uart_set_low_latency)
+{
+    return CALL(acc, f_set_low_latency, on);
+}
+
+static DEV_UART_GET_COUNTS(uart_get_counts)
+{
+    return CALL(acc, f_get_counts, counts);
+}
+
+static DEV_UART_SET_BREAK(uart_set_break)
+{
+    return CALL(acc, f_set_break, on);
+}
+
+static DEV_UART_FLUSH(uart_flush)
+{
+    if (which < DEV_UART_FLUSH_IN || which > DEV_UART_FLUSH_BOTH)
+        return device_error(-EINVAL, "flush: in, out or both");
+    return CALL(acc, f_flush, which);
+}
+
+/* --- requests --- */
+
+static error_t validate(const struct driver_uart_s *drv, const struct dev_uart_rq_s *rq)
+{
+    if (!drv->f_request)
+        return -ENOTSUP;
+    switch (rq->type) {
+    case DEV_UART_DRAIN:
+        return 0;
+    case DEV_UART_BREAK:
+        return rq->duration && rq->duration <= INT64_MAX ? 0 : -EINVAL;
+    case DEV_UART_WAIT_LINES:
+        return rq->mask && !(rq->mask & ~DEV_UART_INPUTS) ? 0 : -EINVAL;
+    default:
+        return -EINVAL;
+    }
+}
+
+static DEV_UART_REQUEST(uart_request)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    error_t err;
+
+    rq->error = 0;
+    rq->rq_progress = 0;
+    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_UART));
+    if (!dev) {
+        kr_class_refuse(NULL, &rq->base, -ECANCELED);
+        return;
+    }
+    err = kr_class_enter(dev);
+    if (!err)
+        err = validate(acc->drv, rq);
+    if (!err) {
+        kr_class_hand_over(dev, &rq->base);
+        rq->expires = rq->timeout ? kr_class_expiry(dev, rq->timeout) : 0;
+        kr_self.nointr++; /* a handler that runs in here is nested in this submit */
+        acc->drv->f_request(acc, rq);
+        kr_self.nointr--;
+    } else {
+        kr_class_refuse(dev, &rq->base, err);
+    }
+    kr_device_leave(dev);
+}
+
+static DEV_UART_CANCEL(uart_cancel)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    error_t err;
+
+    if (!dev)
+        return -EBUSY;
+    if (!acc->drv->f_cancel)
+        return -ENOTSUP;
+    KR_CHECK(kr_check_cancel_slow(&rq->base));
+    err = kr_class_enter(dev) ? -EBUSY : acc->drv->f_cancel(acc, rq);
+    kr_device_leave(dev);
+    if (!err)
+        kr_class_take_back(&rq->base);
+    return err;
+}
+
+const struct driver_uart_s kr_uart_front = DRIVER_UART_METHODS(uart);
