@@ -57,11 +57,6 @@ static void expect(struct op_s *op, error_t error)
     ck_assert_uint_eq(kt_get(&op->done), 1);
 }
 
-static const char *mode_label(int round)
-{
-    return kt_mode_label(round);
-}
-
 /* --- drain --- */
 
 START_TEST(drains)
@@ -469,20 +464,20 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("tty_requests");
 
-    kt_add_loop(s, drains, KT_MODES, mode_label, 30);
-    kt_add_loop(s, in_the_order_of_submission, KT_MODES, mode_label, 30);
-    kt_add_loop(s, breaks, KT_MODES, mode_label, 30);
-    kt_add_loop(s, a_break_waits_for_the_bytes_before_it, KT_MODES, mode_label, 30);
-    kt_add_loop(s, a_break_that_is_cut_short, KT_MODES, mode_label, 30);
-    kt_add_loop(s, a_break_by_hand, KT_MODES, mode_label, 30);
-    kt_add_loop(s, levels, KT_MODES, mode_label, 30);
-    kt_add_loop(s, a_line_changes, KT_MODES, mode_label, 30);
-    kt_add_loop(s, a_pulse_between_two_looks, KT_MODES, mode_label, 30);
-    kt_add_loop(s, nobody_looks_when_nobody_waits, KT_MODES, mode_label, 30);
-    kt_add_loop(s, bad_requests, KT_MODES, mode_label, 30);
-    kt_add_loop(s, closed_with_all_of_them, KT_MODES, mode_label, 30);
-    kt_add_loop(s, closed_from_a_handler, KT_MODES, mode_label, 30);
-    kt_add_loop(s, unplugged, KT_MODES, mode_label, 30);
+    kt_add_loop(s, drains, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, in_the_order_of_submission, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, breaks, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, a_break_waits_for_the_bytes_before_it, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, a_break_that_is_cut_short, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, a_break_by_hand, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, levels, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, a_line_changes, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, a_pulse_between_two_looks, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, nobody_looks_when_nobody_waits, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, bad_requests, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, closed_with_all_of_them, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, closed_from_a_handler, KT_MODES, kt_mode_label, 30);
+    kt_add_loop(s, unplugged, KT_MODES, kt_mode_label, 30);
     kt_add(s, blocking_calls, 30);
     kt_add(s, cancel_races, 60);
     return s;
