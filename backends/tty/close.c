@@ -43,7 +43,7 @@ void tty_close(struct device_s *dev)
     struct tty_s *tty = device_pv(dev);
 
     kr_stream_close(tty->stream, -ECANCELED);
-    tty_requests_close(&tty->requests, -ECANCELED);
+    kr_uart_requests_close(&tty->requests, -ECANCELED);
     drain(tty);
     if (tty->exclusive)
         ioctl(tty->fd, TIOCNXCL);

@@ -61,10 +61,7 @@ error_t tty_count(int fd, struct tty_count_s *count)
     if (ioctl(fd, TIOCGICOUNT, &c))
         return tty_errno(errno);
     *count = (struct tty_count_s){
-        .cts = (uint32_t)c.cts,
-        .dsr = (uint32_t)c.dsr,
-        .dcd = (uint32_t)c.dcd,
-        .ri = (uint32_t)c.rng,
+        .edges = {(uint32_t)c.cts, (uint32_t)c.dsr, (uint32_t)c.dcd, (uint32_t)c.rng},
         .parity = (uint32_t)c.parity,
         .framing = (uint32_t)c.frame,
         .overrun = (uint32_t)c.overrun,
@@ -72,14 +69,6 @@ error_t tty_count(int fd, struct tty_count_s *count)
         .breaks = (uint32_t)c.brk,
     };
     return 0;
-}
-
-uint32_t tty_count_edges(const struct tty_count_s *now, const struct tty_count_s *before)
-{
-    return (now->cts != before->cts ? (uint32_t)DEV_UART_CTS : 0) |
-           (now->dsr != before->dsr ? (uint32_t)DEV_UART_DSR : 0) |
-           (now->dcd != before->dcd ? (uint32_t)DEV_UART_DCD : 0) |
-           (now->ri != before->ri ? (uint32_t)DEV_UART_RI : 0);
 }
 
 error_t tty_break(int fd, bool on)

@@ -3,7 +3,7 @@
 #ifndef KR_TTY_MODEM_H
 #define KR_TTY_MODEM_H
 
-#include "kroutine/driver.h"
+#include "uart_requests.h"
 
 /* --- modem.c. Negative errno: -ENODEV gone, -ENOTSUP the port has none. No error text. --- */
 
@@ -12,14 +12,11 @@ error_t tty_lines_put(int fd, uint32_t set, uint32_t clear);
 
 /* Counters of the port since it was made. The kernel's are 32 bits wide and wrap. */
 struct tty_count_s {
-    uint32_t cts, dsr, dcd, ri; /* edges; of the ring, its ends */
+    struct kr_uart_edges_s edges;
     uint32_t parity, framing, overrun, buffer_overrun, breaks;
 };
 
 error_t tty_count(int fd, struct tty_count_s *count);
-/* Lines that have had an edge since. */
-uint32_t tty_count_edges(const struct tty_count_s *now, const struct tty_count_s *before);
-
 /* Starts or ends a break. The kernel waits until all is sent before it starts one, for ever if need
    be (tty_ioctl() in drivers/tty/tty_io.c): ask first whether anything is left. */
 error_t tty_break(int fd, bool on);

@@ -161,7 +161,7 @@ static error_t no_lines(error_t err)
 
 static DEV_UART_GET_LINES(tty_get_lines)
 {
-    return no_lines(tty_requests_get_lines(&tty_of(acc)->requests, lines));
+    return no_lines(kr_uart_requests_get_lines(&tty_of(acc)->requests, lines));
 }
 
 static DEV_UART_SET_LINES(tty_set_lines)
@@ -176,7 +176,7 @@ static DEV_UART_SET_LINES(tty_set_lines)
 
 static DEV_UART_SET_BREAK(tty_set_break)
 {
-    error_t err = tty_requests_set_break(&tty_of(acc)->requests, on);
+    error_t err = kr_uart_requests_set_break(&tty_of(acc)->requests, on);
 
     switch (err) {
     case 0:
@@ -251,14 +251,66 @@ static DEV_UART_FLUSH(tty_flush)
 
 /* --- requests --- */
 
+static bool port_gone(void *port)
+{
+    struct tty_s *tty = port;
+    int queued;
+
+    return ioctl(tty->fd, TIOCOUTQ, &queued) && tty_errno(errno) == -ENODEV;
+}
+
+static int64_t port_left(void *port)
+{
+    struct tty_s *tty = port;
+
+    return kr_fd_tty_drain(tty->fd, kr_load_relaxed(&tty->char_ns));
+}
+
+static error_t port_levels(void *port, uint32_t *lines)
+{
+    return tty_lines_get(((struct tty_s *)port)->fd, lines);
+}
+
+static error_t port_edges(void *port, struct kr_uart_edges_s *edges)
+{
+    struct tty_count_s count;
+    error_t err = tty_count(((struct tty_s *)port)->fd, &count);
+
+    if (!err)
+        *edges = count.edges;
+    return err;
+}
+
+/* On a pseudo-terminal the call would succeed, and do nothing. */
+static error_t port_break(void *port, bool on)
+{
+    struct tty_s *tty = port;
+
+    return tty->pty ? -ENOTSUP : tty_break(tty->fd, on);
+}
+
+static void port_drop_output(void *port)
+{
+    ioctl(((struct tty_s *)port)->fd, TCFLSH, TCOFLUSH);
+}
+
+const struct kr_uart_port_ops_s tty_port_ops = {
+    .gone = port_gone,
+    .left = port_left,
+    .levels = port_levels,
+    .edges = port_edges,
+    .set_break = port_break,
+    .drop_output = port_drop_output,
+};
+
 static DEV_UART_REQUEST(tty_request)
 {
-    tty_requests_submit(&tty_of(acc)->requests, rq);
+    kr_uart_requests_submit(&tty_of(acc)->requests, rq);
 }
 
 static DEV_UART_CANCEL(tty_cancel)
 {
-    return tty_requests_cancel(&tty_of(acc)->requests, rq);
+    return kr_uart_requests_cancel(&tty_of(acc)->requests, rq);
 }
 
 const struct driver_uart_s tty_uart = DRIVER_UART_METHODS(tty);

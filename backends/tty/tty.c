@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Driver `tty`: serial ports and other terminals, "tty:/dev/ttyUSB0?baud=115200". The char class is
- * a stream over the descriptor; the uart class is in settings.c and requests.c.
+ * a stream over the descriptor; the uart class is in settings.c; its requests are
+ * lib/uart_requests.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -180,13 +181,13 @@ static error_t make_stream(struct tty_s *tty, struct device_s *dev,
     if (!err && tty->errors == TTY_ERRORS_REPORT)
         err = tty_reader_create(&tty->reader, tty->fd);
     if (!err)
-        err = tty_requests_init(&tty->requests, dev, tty->fd, tty->pty, &tty->char_ns);
+        err = kr_uart_requests_init(&tty->requests, dev, &tty_port_ops, tty);
     if (err)
         return err;
     err = kr_fd_stream_create(&tty->fs, dev, tty->fd, &framing, KR_FD_READABLE | KR_FD_WRITABLE,
                               tty->reader ? &tty->reader->base : NULL);
     if (err)
-        tty_requests_destroy(&tty->requests);
+        kr_uart_requests_destroy(&tty->requests);
     return err;
 }
 
@@ -249,7 +250,7 @@ static void tty_free(struct device_s *dev)
     struct tty_s *tty = device_pv(dev);
 
     kr_stream_put(tty->stream);
-    tty_requests_destroy(&tty->requests);
+    kr_uart_requests_destroy(&tty->requests);
     tty_reader_destroy(tty->reader);
 }
 

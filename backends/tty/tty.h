@@ -6,7 +6,7 @@
 #include "fd_stream.h"
 #include "line.h"
 #include "reader.h"
-#include "requests.h"
+#include "uart_requests.h"
 
 /* What was before this driver came, and what it has changed of that. */
 struct tty_saved_s {
@@ -23,7 +23,7 @@ struct tty_s {
     struct kr_fd_stream_s *fs;
     struct kr_stream_s *stream;
     struct tty_reader_s *reader; /* NULL: the stream reads by itself */
-    struct tty_requests_s requests;
+    struct kr_uart_requests_s requests;
     int fd; /* of `fs` */
     bool pty;
     bool exclusive; /* by this driver */
@@ -44,6 +44,7 @@ error_t tty_save(struct tty_s *tty);
 void tty_restore(struct tty_s *tty);
 void tty_update_char_time(struct tty_s *tty);
 extern const struct driver_uart_s tty_uart;
+extern const struct kr_uart_port_ops_s tty_port_ops; /* of a struct tty_s */
 
 /* --- close.c --- */
 
