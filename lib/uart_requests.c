@@ -151,13 +151,13 @@ error_t kr_uart_requests_init(struct kr_uart_requests_s *r, struct device_s *dev
 {
     error_t err;
 
-    r->dev = dev;
     r->rt = device_runtime(dev);
     r->ops = ops;
     r->port = port;
     err = kr_clock_open(kr_uart_clock(r));
     if (err)
         return err;
+    r->dev = dev;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->quiet, NULL);
     for (unsigned type = 0; type < DEV_UART_TYPES; type++)

@@ -24,6 +24,10 @@ static const struct driver_param_s params[] = {
     {"short", "percent of transfers that are cut short", NULL, 0, 100, DRIVER_PARAM_UINT},
     {"eagain", "percent of transfers that find nothing at first", NULL, 0, 90, DRIVER_PARAM_UINT},
     {"seed", "for random numbers", NULL, 0, UINT64_MAX, DRIVER_PARAM_UINT},
+    {"baud", "bits a second of the uart class; 115200", NULL, 1, UINT32_MAX, DRIVER_PARAM_UINT},
+    {"data", "data bits a character; 8", NULL, 5, 8, DRIVER_PARAM_UINT},
+    {"parity", "parity bit; none", "none|odd|even|mark|space", 0, 0, DRIVER_PARAM_ENUM},
+    {"stop", "stop bits; 1", NULL, 1, 2, DRIVER_PARAM_UINT},
     KR_FRAMING_PARAMS,
     {NULL, NULL, NULL, 0, 0, DRIVER_PARAM_UINT},
 };
@@ -126,12 +130,16 @@ static error_t sim_char_open(struct device_s *dev, const struct device_spec_s *s
         err = kr_stream_create(&end->stream, &config, end);
     }
     if (!err)
+        err = kr_sim_uart_open(end, dev, spec);
+    if (!err)
         err = open_line(end, spec);
-    if (err)
+    if (err) {
         kr_sim_end_put(end);
-    else
-        pv->end = end;
-    return err;
+        return err;
+    }
+    pv->end = end;
+    kr_sim_uart_connect(end);
+    return 0;
 }
 
 /* With the lock. */
@@ -155,6 +163,7 @@ static void sim_char_close(struct device_s *dev)
     bool kick_reader, kick_writer;
 
     kr_stream_close(end->stream, -ECANCELED);
+    kr_sim_uart_close(end);
     pthread_mutex_lock(&end->line->lock);
     disconnect(end);
     reader = end->channel[KR_DIR_WRITE]->reader;
@@ -207,5 +216,6 @@ const struct driver_s kr_driver_sim_char = {
     .f_open = sim_char_open,
     .f_close = sim_char_close,
     .f_free = sim_char_free,
-    .classes = {(const struct driver_class_table_s *)&sim_char_methods},
+    .classes = {(const struct driver_class_table_s *)&sim_char_methods,
+                (const struct driver_class_table_s *)&kr_sim_uart},
 };

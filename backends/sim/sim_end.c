@@ -11,7 +11,7 @@
 
 #include "sim_end.h"
 
-static void end_hold(struct kr_sim_end_s *end)
+void kr_sim_end_hold(struct kr_sim_end_s *end)
 {
     kr_add(&end->refs, 1);
 }
@@ -22,6 +22,8 @@ void kr_sim_end_put(struct kr_sim_end_s *end)
         return;
     if (end->stream)
         kr_stream_put(end->stream);
+    if (end->uart.requests.dev)
+        kr_uart_requests_destroy(&end->uart.requests);
     if (end->line)
         kr_sim_line_put(end->line);
     free(end);
@@ -34,7 +36,7 @@ bool kr_sim_end_want_kick(struct kr_sim_end_s *end, enum kr_dir_e dir)
     if (!end || end->closed || end->watch[dir].kicked || !(end->watch[dir].armed || end->gone))
         return false;
     end->watch[dir].kicked = true;
-    end_hold(end);
+    kr_sim_end_hold(end);
     return true;
 }
 
@@ -49,6 +51,8 @@ static uint64_t ready_at(const struct kr_sim_end_s *end, enum kr_dir_e dir, uint
     const struct kr_sim_faults_s *f = &end->faults[dir];
 
     if (end->gone || f->eio || f->overrun || f->parity)
+        return now;
+    if (dir == KR_DIR_READ && end->channel[dir]->damaged && !end->channel[dir]->good)
         return now;
     return dir == KR_DIR_READ ? kr_sim_channel_readable(end->channel[dir], now)
                               : kr_sim_channel_writable(end->channel[dir], now, end->need);
@@ -88,7 +92,7 @@ static void wait_until(struct kr_sim_watch_s *w, uint64_t when)
         return;
     }
     if (!again)
-        end_hold(w->end);
+        kr_sim_end_hold(w->end);
     w->when = when;
     pthread_mutex_unlock(&w->end->line->lock);
     if (!again || kr_clock_cancel(kr_sim_end_clock(w->end), &w->timer) == 0)
@@ -214,11 +218,17 @@ static error_t check_faults(struct kr_sim_end_s *end, enum kr_dir_e dir)
     }
     if (f->overrun) {
         f->overrun = false;
+        end->uart.counts.overrun++;
         kr_sim_channel_drop_arrived(end->channel[dir]);
         return -EPIPE;
     }
     if (f->parity) {
         f->parity = false;
+        end->uart.counts.parity++;
+        return -EBADMSG;
+    }
+    if (dir == KR_DIR_READ && end->channel[dir]->damaged && !end->channel[dir]->good) {
+        end->channel[dir]->damaged = false;
         return -EBADMSG;
     }
     return 0;
@@ -267,6 +277,8 @@ static ssize_t read_bytes(struct kr_sim_end_s *end, struct iovec *iov, int count
     left = kr_sim_channel_available(c, now);
     if (!left)
         return nothing_to_read(c);
+    if (c->damaged && left > c->good)
+        left = c->good;
     size = pick_size(end, KR_DIR_READ, left < size ? left : size);
     left = size;
     for (int i = 0; left; i++) {
@@ -341,6 +353,11 @@ static ssize_t write_bytes(struct kr_sim_end_s *end, const struct iovec *iov, in
     if (room < end->need)
         return -EAGAIN;
     size = pick_size(end, KR_DIR_WRITE, room < size ? room : size);
+    if (size && !kr_sim_uart_match(end)) {
+        kr_sim_channel_damage(c);
+        c->reader->uart.counts.framing += size;
+        return (ssize_t)size;
+    }
     for (int i = 0; done < size; i++) {
         uint32_t part = iov[i].iov_len < size - done ? (uint32_t)iov[i].iov_len : size - done;
         uint32_t moved = kr_sim_channel_write(c, now, iov[i].iov_base, part);
@@ -386,9 +403,8 @@ static ssize_t sim_send_frame(struct kr_stream_s *s, const void *data, size_t si
     return sim_write(s, &iov, 1);
 }
 
-static int64_t sim_drain(struct kr_stream_s *s)
+int64_t kr_sim_end_left(struct kr_sim_end_s *end)
 {
-    struct kr_sim_end_s *end = kr_stream_pv(s);
     struct kr_sim_channel_s *c = end->channel[KR_DIR_WRITE];
     uint64_t now = kr_clock_now(kr_sim_end_clock(end)), left;
 
@@ -404,6 +420,11 @@ static uint64_t sim_char_time(struct kr_stream_s *s)
     struct kr_sim_end_s *end = kr_stream_pv(s);
 
     return end->set.rate ? KROUTINE_SEC(1) / end->set.rate : 0;
+}
+
+static int64_t sim_drain(struct kr_stream_s *s)
+{
+    return kr_sim_end_left(kr_stream_pv(s));
 }
 
 const struct kr_stream_ops_s kr_sim_byte_ops = {

@@ -90,6 +90,8 @@ static void misbehave(struct kr_sim_end_s *end, unsigned dirs, enum kroutine_sim
     pthread_mutex_unlock(&end->line->lock);
     for (unsigned i = 0; i < kicks.count; i++)
         kr_sim_end_kick(kicks.list[i].end, kicks.list[i].dir);
+    if (fault == KROUTINE_SIM_GONE)
+        kr_uart_requests_changed(&end->uart.requests);
 }
 
 error_t kroutine_sim_char_fault(const struct device_accessor_s *acc, unsigned dirs,

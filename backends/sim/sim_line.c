@@ -48,6 +48,7 @@ void kr_sim_channel_clear(struct kr_sim_channel_s *c)
     c->head = c->fill = c->ready = 0;
     c->first = c->count = c->arrived = 0;
     c->busy = c->last = 0;
+    c->damaged = false;
 }
 
 /* --- pieces --- */
@@ -61,6 +62,7 @@ void kr_sim_channel_skip(struct kr_sim_channel_s *c, uint32_t size)
 {
     c->head = (c->head + size) % c->size;
     c->fill -= size;
+    c->good -= size < c->good ? size : c->good;
 }
 
 static void pop_piece(struct kr_sim_channel_s *c)
@@ -224,6 +226,26 @@ void kr_sim_channel_drop_arrived(struct kr_sim_channel_s *c)
         kr_sim_channel_skip(c, piece_at(c, 0)->size);
         kr_sim_channel_drop_record(c);
     }
+}
+
+/* Record mode keeps pieces that have arrived, before the others. */
+void kr_sim_channel_drop_under_way(struct kr_sim_channel_s *c)
+{
+    while (c->count > c->arrived) {
+        c->count--;
+        c->fill -= piece_at(c, c->count)->size;
+    }
+    c->busy = c->last = 0;
+    if (c->good > c->fill)
+        c->good = c->fill;
+}
+
+/* One that nobody has met yet stands for this one too. */
+void kr_sim_channel_damage(struct kr_sim_channel_s *c)
+{
+    if (!c->damaged)
+        c->good = c->fill;
+    c->damaged = true;
 }
 
 /* --- writing --- */

@@ -61,6 +61,8 @@ struct kr_sim_channel_s {
     uint32_t first;
     uint32_t count;
     uint32_t arrived; /* record mode: pieces */
+    bool damaged;     /* a read meets an error … */
+    uint32_t good;    /* … after so many bytes */
     uint64_t busy;    /* until then the line is sending, at `rate` */
     uint64_t last;    /* arrival of the newest piece: none overtakes it */
 
@@ -102,6 +104,9 @@ void kr_sim_channel_drop_record(struct kr_sim_channel_s *c);
 uint32_t kr_sim_channel_write(struct kr_sim_channel_s *c, uint64_t now, const uint8_t *data,
                               uint32_t size);
 void kr_sim_channel_drop_arrived(struct kr_sim_channel_s *c);
+void kr_sim_channel_drop_under_way(struct kr_sim_channel_s *c);
+/* A break, or bytes that cannot be made out, behind all that is in the line. */
+void kr_sim_channel_damage(struct kr_sim_channel_s *c);
 void kr_sim_channel_clear(struct kr_sim_channel_s *c);
 /* ns until everything has arrived; 0: it has. */
 uint64_t kr_sim_channel_drain(const struct kr_sim_channel_s *c, uint64_t now);

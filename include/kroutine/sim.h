@@ -29,10 +29,15 @@
  *   chunk=N            bytes arrive in pieces of random size, N at most
  *   buffer=N           bytes that fit into the line, 4096; a writer waits when it is full
  *   record=yes         frames (READ_FRAME, WRITE_FRAME) instead of bytes, each arrives whole
+ *   baud=N data=N parity=… stop=N  settings of the uart class: 115200, 8, none, 1
  *   frame=… frame-max=… frame-min=…  framing of a stream of bytes, kroutine-spec(7)
  *   short=P            percent of reads and writes that move a part only
  *   eagain=P           percent of reads and writes that find nothing at first, 90 at most
  *   seed=N             goes into the random numbers of this device beside config.sim_seed
+ *
+ * It has the uart class too, without RS-485 and latency: RTS of one end is CTS of the other, DTR is
+ * DSR and DCD. Between ends whose baud rate (by more than 3 %), data bits, parity or stop bits
+ * differ, bytes arrive as damage, -EBADMSG; so does a break. The baud rate says nothing about speed.
  *
  * The settings of a line are those of the end that writes. What arrives for an end that is not
  * open waits for it. Closing an end gives the other one the end of the stream after what is under
