@@ -115,17 +115,20 @@ START_TEST(breaks)
     port_open("?baud=115200");
     init(&a);
     init(&b);
+    send_break(&a, KROUTINE_SEC(1000), 0);
+    kt_await(&env, kt_get(&port.breaks_begun) == 1);
+    ck_assert_int_eq(DEVICE_OP(&uart, set_break, true), -EBUSY);
+    ck_assert_int_eq(DEVICE_OP(&uart, cancel, &a.rq), 0);
+    kt_await(&env, kt_get(&port.breaks_ended) == 1);
     start = kt_clock(&env);
     send_break(&a, KROUTINE_MSEC(30), 0);
     send_break(&b, KROUTINE_MSEC(20), 0);
-    kt_await(&env, kt_get(&port.breaks_begun) == 1);
-    ck_assert_int_eq(DEVICE_OP(&uart, set_break, true), -EBUSY);
     expect(&a, 0);
     ck_assert_uint_ge(kt_clock(&env) - start, KROUTINE_MSEC(30));
     expect(&b, 0);
     ck_assert_uint_ge(kt_clock(&env) - start, KROUTINE_MSEC(50));
-    ck_assert_uint_eq(kt_get(&port.breaks_begun), 2);
-    ck_assert_uint_eq(kt_get(&port.breaks_ended), 2);
+    ck_assert_uint_eq(kt_get(&port.breaks_begun), 3);
+    ck_assert_uint_eq(kt_get(&port.breaks_ended), 3);
     port_tear_down();
 }
 END_TEST
