@@ -37,7 +37,8 @@
  *
  * It has the uart class too, without RS-485 and latency: RTS of one end is CTS of the other, DTR is
  * DSR and DCD. Between ends whose baud rate (by more than 3 %), data bits, parity or stop bits
- * differ, bytes arrive as damage, -EBADMSG; so does a break. The baud rate says nothing about speed.
+ * differ, bytes arrive as damage, -EBADMSG; so does a break. The baud rate says nothing about
+ * speed.
  *
  * The settings of a line are those of the end that writes. What arrives for an end that is not
  * open waits for it. Closing an end gives the other one the end of the stream after what is under
