@@ -27,6 +27,7 @@ extern const struct krctl_command_s krctl_demo;
 extern const struct krctl_command_s krctl_info;
 extern const struct krctl_command_s krctl_list;
 extern const struct krctl_command_s krctl_player;
+extern const struct krctl_command_s krctl_uart;
 
 /* The command of that name in a list that ends with a NULL; NULL: there is none. */
 const struct krctl_command_s *krctl_find(const struct krctl_command_s *const *list,
