@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The completion of krctl, in a bash that somebody sits in front of.
+
+usage: test_completion.py KRCTL
+"""
+import os
+import pathlib
+import re
+
+from support import Terminal, case, equal, main, run
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "examples/krctl/krctl.bash"
+
+
+def complete(text, folder):
+    """What bash makes of the text and a Tab: the words of the line."""
+    with Terminal(program="bash", arguments=["--norc", "--noprofile", "-i"], cwd=folder) as shell:
+        os.write(shell.master, f"PS1=; . {SCRIPT}; bind 'set enable-bracketed-paste off'\n".encode())
+        os.write(shell.master, b"krctl() { printf '%s|' READY \"$@\"; echo END; }; krctl\n")
+        shell.expect(b"READY|END")
+        os.write(shell.master, f"krctl {text}\t".encode())
+        os.write(shell.master, b"\n")
+        seen = shell.read(lambda seen: re.search(rb"READY\|.*END", seen)).decode()
+    return re.search(r"READY\|(.*)END", seen)[1].rstrip("|").split("|")
+
+
+@case("commands and their commands", needs="bash")
+def commands(folder):
+    equal(complete("ch", folder), ["char"])
+    equal(complete("char mon", folder), ["char", "monitor"])
+    equal(complete("uart br", folder), ["uart", "break"])
+    equal(complete("help pl", folder), ["help", "player"])
+
+
+@case("options, and their words", needs="bash")
+def options(folder):
+    equal(complete("char read x --fr", folder), ["char", "read", "x", "--frames"])
+    equal(complete("char read x --backend ur", folder), ["char", "read", "x", "--backend", "uring"])
+    equal(complete("uart lines x dtr=of", folder), ["uart", "lines", "x", "dtr=off"])
+    equal(complete("uart set x parity=ev", folder), ["uart", "set", "x", "parity=even"])
+
+
+@case("specs: paths, drivers, keys", needs="bash")
+def specs(folder):
+    with open(os.path.join(folder, "port-a"), "wb"):
+        pass
+    equal(complete("char read ./por", folder), ["char", "read", "./port-a"])
+    equal(complete("char read file:./por", folder), ["char", "read", "file:./port-a"])
+    equal(complete("char read fi", folder), ["char", "read", "file:"])
+    equal(complete("uart show tty:/dev/x?pa", folder), ["uart", "show", "tty:/dev/x?parity="])
+
+
+@case("the options that are completed are those that the commands have", needs="bash")
+def complete_list(_):
+    text = SCRIPT.read_text()
+    for command in re.findall(r'"((?:char|uart) \w+)"|^    (\w+)\) echo', text, re.M):
+        command = command[0] or command[1]
+        line = next(line for line in text.splitlines() if re.search(rf'\b{command}"?[ )].*echo', line))
+        known = set(re.findall(r"--[a-z]+", run(*command.split(), "--help").out.decode()))
+        for option in re.findall(r"--[a-z]+", line):
+            assert option in known, f"{command} has no {option}"
+        for option in known - {"--count", "--timeout"}:
+            assert option in line, f"{command} {option} is not completed"
+
+
+main()
