@@ -240,6 +240,27 @@ START_TEST(lines_from_the_medium)
 }
 END_TEST
 
+/* A file system that knows no RWF_NOWAIT: each read is left to the backend. */
+START_TEST(lines_of_proc)
+{
+    FILE *f = fopen("/proc/filesystems", "re");
+    char expected[200];
+    uint8_t line[200];
+    size_t n;
+
+    ck_assert_ptr_nonnull(f);
+    open_spec(_i, "file:/proc/filesystems?mode=r&frame=line&frame-max=200");
+    while (fgets(expected, sizeof expected, f)) {
+        n = kt_run(&pair, DEV_CHAR_READ_FRAME, line, sizeof line, 0);
+        ck_assert_uint_eq(n, strlen(expected) - 1);
+        ck_assert_mem_eq(line, expected, n);
+    }
+    kt_run(&pair, DEV_CHAR_READ_FRAME, line, sizeof line, -ENODATA);
+    close_all();
+    fclose(f);
+}
+END_TEST
+
 START_TEST(full_disk_is_an_error)
 {
     open_spec(_i, "file:/dev/full");
@@ -399,6 +420,7 @@ Suite *kt_suite(void)
                             file_is_closed_with_requests_pending,
                             file_lines,
                             lines_from_the_medium,
+                            lines_of_proc,
                             full_disk_is_an_error,
                             dev_zero,
                             dev_null,
