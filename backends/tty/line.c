@@ -6,6 +6,7 @@
 #include "line.h"
 
 #include <errno.h>
+#include <linux/serial.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -150,6 +151,27 @@ static void set_config(struct termios2 *line, const struct dev_uart_config_s *co
     }
 }
 
+/* --- what the port makes of a baud rate --- */
+
+/* A 16550 divides its clock, 16 times `baud_base`, by a whole number, while its driver gives back
+   the rate that was asked for (serial8250_do_set_termios in drivers/tty/serial/8250/8250_port.c).
+   Only of those on I/O ports is it sure that they have no better divisor; that of a USB adapter is
+   a number of its own. */
+uint32_t tty_line_achieved(int fd, uint32_t baud)
+{
+    struct serial_struct serial = {0};
+    uint32_t base, divisor;
+
+    if (!baud || ioctl(fd, TIOCGSERIAL, &serial) || serial.baud_base <= 0)
+        return baud;
+    base = (uint32_t)serial.baud_base;
+    if (serial.type < PORT_8250 || serial.type > PORT_16550A || baud > base ||
+        serial.io_type != SERIAL_IO_PORT || serial.port < 0x100)
+        return baud;
+    divisor = (base + baud / 2) / baud;
+    return base / divisor;
+}
+
 /* --- applying --- */
 
 static const char *word(const char *words, unsigned index, char *text, size_t size)
@@ -218,6 +240,7 @@ error_t tty_line_apply(int fd, const struct dev_uart_config_s *config, enum tty_
     if (err)
         return device_error(err, "cannot change the line settings: %s", strerror(-err));
     tty_line_describe(&line, &got);
+    got.baudrate = tty_line_achieved(fd, got.baudrate);
     return compare(config, &got);
 }
 

@@ -23,6 +23,8 @@ enum tty_errors_e {
 error_t tty_line_get(int fd, struct termios2 *line);
 error_t tty_line_put(int fd, const struct termios2 *line);
 
+/* The rate that the hardware makes of the one in the settings. */
+uint32_t tty_line_achieved(int fd, uint32_t baud);
 void tty_line_describe(const struct termios2 *line, struct dev_uart_config_s *config);
 
 /* -EINVAL, -ENOTSUP, with device_error(). A baud rate of 0: as it is. */

@@ -77,6 +77,7 @@ static DEV_UART_GET_CONFIG(tty_get_config)
     if (err)
         return device_error(tty_errno(-err), "cannot read the line settings: %s", strerror(-err));
     tty_line_describe(&line, cfg);
+    cfg->baudrate = tty_line_achieved(tty_of(acc)->fd, cfg->baudrate);
     return 0;
 }
 

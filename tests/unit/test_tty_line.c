@@ -3,12 +3,14 @@
    the test that makes what its hardware can. */
 #include "kt.h"
 
+#include <linux/serial.h>
 #include <stdarg.h>
 
 #define ioctl fake_ioctl
 #include "../../backends/tty/line.c"
 
 static struct termios2 port;
+static struct serial_struct serial;
 static uint32_t clock_hz; /* baud rates are this divided by 16 n; 0: any */
 static tcflag_t stuck;    /* bits of c_cflag that cannot be set */
 static int fail;          /* errno of the next call */
@@ -17,11 +19,16 @@ int fake_ioctl(int fd, unsigned long request, ...)
 {
     struct termios2 *line;
     va_list args;
+    void *arg;
 
     (void)fd;
     va_start(args, request);
-    line = va_arg(args, struct termios2 *);
+    line = arg = va_arg(args, void *);
     va_end(args);
+    if (request == TIOCGSERIAL) {
+        *(struct serial_struct *)arg = serial;
+        return 0;
+    }
     if (fail) {
         errno = fail;
         return -1;
@@ -44,6 +51,7 @@ int fake_ioctl(int fd, unsigned long request, ...)
 static void reset(void)
 {
     memset(&port, 0, sizeof port);
+    memset(&serial, 0, sizeof serial);
     port.c_cflag = CS8 | B9600 | HUPCL | PARENB | CMSPAR;
     port.c_iflag = ICRNL | IXON | BRKINT;
     port.c_lflag = ICANON | ECHO;
@@ -113,6 +121,32 @@ START_TEST(baud_rates_that_are_off)
 }
 END_TEST
 
+/* The driver of the 16550 does not say what its divisor makes of a rate. */
+START_TEST(baud_rates_of_a_divisor)
+{
+    reset();
+    serial.type = PORT_16550A;
+    serial.port = 0x3f8;
+    serial.baud_base = 115200;
+    expect_baud(115200, 0, NULL);
+    expect_baud(56000, 0, NULL);
+    expect_baud(31250, -ENOTSUP, "baud=31250: the port makes 28800, more than 3 % off");
+    expect_baud(100000, -ENOTSUP, "baud=100000: the port makes 115200, more than 3 % off");
+    ck_assert_uint_eq(tty_line_achieved(3, 56000), 57600);
+    ck_assert_uint_eq(tty_line_achieved(3, 50), 50);
+    ck_assert_uint_eq(tty_line_achieved(3, 0), 0);
+    /* Memory-mapped ones may have fractions, and USB adapters say anything. */
+    serial.io_type = SERIAL_IO_MEM;
+    expect_baud(31250, 0, NULL);
+    serial.io_type = SERIAL_IO_PORT;
+    serial.port = 1;
+    expect_baud(31250, 0, NULL);
+    serial.port = 0x3f8;
+    serial.type = PORT_UNKNOWN;
+    expect_baud(31250, 0, NULL);
+}
+END_TEST
+
 START_TEST(refused_settings)
 {
     struct dev_uart_config_s config = {9600, 7, 2, DEV_UART_PARITY_ODD, DEV_UART_FLOW_RTSCTS};
@@ -145,6 +179,7 @@ Suite *kt_suite(void)
     kt_add(s, every_setting, 10);
     kt_add(s, the_baud_rate_stays, 10);
     kt_add(s, baud_rates_that_are_off, 10);
+    kt_add(s, baud_rates_of_a_divisor, 10);
     kt_add(s, refused_settings, 10);
     return s;
 }
