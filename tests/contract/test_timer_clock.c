@@ -270,7 +270,7 @@ static void *wait_for_it(void *arg)
     error_t *result = arg;
 
     result[0] = dev_timer_wait_delay(&timer, KROUTINE_MSEC(5), 0);
-    result[1] = dev_timer_wait_deadline(&timer, value() + KROUTINE_MSEC(5), 0);
+    result[1] = dev_timer_wait_deadline(&timer, value() + KROUTINE_MSEC(5) * kt_slow(), 0);
     result[2] = dev_timer_wait_deadline(&timer, 1, 0);
     result[3] = dev_timer_wait_delay(&timer, 1000, config().rev + 2);
     kt_set(&done, 1);

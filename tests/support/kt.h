@@ -52,7 +52,8 @@ void kt_add_loop(Suite *s, const TTest *t, int rounds, const char *(*label)(int 
 void kt_skip_record(const char *function, int round, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* How much slower than plain this build or run is: 1, 10 with a sanitizer, 40 under valgrind. */
+/* How much slower than plain this build or run is: 1, 10 with a sanitizer, 40 under valgrind, or
+   what KR_TEST_SLOW says. */
 unsigned kt_slow(void);
 #define kt_count(n) ((n) / kt_slow() > 0 ? (n) / kt_slow() : 1)
 
