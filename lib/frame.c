@@ -266,16 +266,28 @@ static error_t read_limits(struct kr_framing_s *f, const struct device_spec_s *s
     return 0;
 }
 
+#define COLLECT_MAX KROUTINE_SEC(1) /* a kernel buffer of 4 KiB is full after that at 41 kBd */
+
+static error_t read_collect(struct kr_framing_s *f, const struct device_spec_s *spec)
+{
+    const char *text = device_spec_string(spec, "collect", NULL);
+
+    if (!text || (kr_parse_gap(&f->collect, text) && f->collect <= COLLECT_MAX))
+        return 0;
+    return device_error(-EINVAL, "collect=%s: not a time, 1ns to 1000ms: collect=10ms", text);
+}
+
 error_t kr_framing_from_spec(struct kr_framing_s *framing, const struct device_spec_s *spec)
 {
     const char *text = device_spec_string(spec, "frame", "none");
     char *end;
     unsigned long v;
-
     error_t err;
 
     memset(framing, 0, sizeof(*framing));
     err = read_limits(framing, spec);
+    if (!err)
+        err = read_collect(framing, spec);
     if (err)
         return err;
     if (!strcmp(text, "none"))

@@ -126,6 +126,37 @@ static bool prepare_to_wait(struct kr_dir_s *d)
     return false;
 }
 
+/* With the lock, an operation goes on by itself from here. While it was being started others could
+   not stop it: is there one that was cancelled, or that the timer does not know? */
+static bool missed_something(const struct kr_dir_s *d)
+{
+    const struct kr_stream_s *s = d->stream;
+    const struct dev_request_s *rq = d->queue.head;
+    uint64_t at = kr_stream_next_tick(d);
+
+    if (s->ops->send_frame && at && (!d->timer_at || d->timer_at > at))
+        return true;
+    for (unsigned i = d->active; i && rq; i--, rq = rq->next)
+        if (rq->rq_state == DEV_RQ_ABORTED)
+            return true;
+    return false;
+}
+
+/* With the lock, which is released: the pump goes with the operation. */
+static void let_go(struct kr_dir_s *d)
+{
+    struct kr_stream_s *s = d->stream;
+    bool abort = s->ops->abort && missed_something(d);
+
+    if (abort)
+        kr_stream_hold(s);
+    pthread_mutex_unlock(&d->lock);
+    if (!abort)
+        return;
+    s->ops->abort(s, d->which); /* and what is not over begins again, or goes on where it was */
+    kr_stream_put(s);
+}
+
 void kr_stream_serve(struct kr_dir_s *d)
 {
     struct kr_stream_s *s = d->stream;
@@ -136,7 +167,7 @@ void kr_stream_serve(struct kr_dir_s *d)
         pthread_mutex_lock(&d->lock);
         step = look(d, &d->ended);
         if (step == KR_STEP_STARTED) {
-            pthread_mutex_unlock(&d->lock); /* the pump goes with the operation */
+            let_go(d);
             return;
         }
         if (step == KR_STEP_AGAIN) {
@@ -183,7 +214,9 @@ static const uint8_t patience[KR_DIRS] = {[KR_DIR_READ] = 8, [KR_DIR_WRITE] = 1}
 /* With the lock. */
 static bool believe(struct kr_dir_s *d)
 {
-    if (d->which != KR_DIR_WRITE || !d->queue.head || !d->stream->ops->disarm)
+    if (d->which == KR_DIR_READ)
+        return d->retry_at == 0; /* collecting: the next look will find it */
+    if (!d->queue.head || !d->stream->ops->disarm)
         return true;
     if (d->vain < VAIN_MAX) {
         d->vain++;
@@ -321,7 +354,7 @@ void kr_stream_request(struct kr_stream_s *s, struct dev_char_rq_s *rq)
         if (!d->earliest || rq->expires < d->earliest)
             d->earliest = rq->expires;
     }
-    if (d->queue.head == &rq->base && !d->pumping)
+    if (d->queue.head == &rq->base && !d->pumping && !(d->which == KR_DIR_READ && d->retry_at))
         d->ready = kr_stream_try_now(d, rq);
     if (d->queue.head == &rq->base || d->ready || rq->expires || d->pumping)
         mine = kr_stream_seize(d);

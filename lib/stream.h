@@ -66,6 +66,9 @@ struct kr_framing_s {
     uint32_t max; /* largest frame, bytes */
     uint32_t min; /* GAP: shorter ones are noise */
     uint64_t gap; /* GAP: so much silence ends a frame, ns */
+
+    /* Not of frames: once bytes come, look for more that often only, ns; 0: at each event. */
+    uint64_t collect;
 };
 
 struct kr_stream_config_s {
@@ -117,6 +120,9 @@ void kr_request_below(const struct device_char_s *acc, struct dev_char_rq_s *rq)
      0,                                                                                            \
      0,                                                                                            \
      DRIVER_PARAM_STRING},                                                                         \
+        {"collect", "bytes that come are taken together, so often: N[us|ms]; at once",             \
+         NULL,      0,                                                                             \
+         0,         DRIVER_PARAM_STRING},                                                          \
         {"frame-max", "largest frame, bytes", NULL, 1, 16 << 20, DRIVER_PARAM_UINT},               \
     {                                                                                              \
         "frame-min", "with frame=gap: shorter ones are dropped, bytes", NULL, 1, 16 << 20,         \

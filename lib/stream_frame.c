@@ -61,6 +61,8 @@ static enum kr_step_e end_fill(struct kr_dir_s *d, ssize_t n, struct kr_done_s *
         kr_stream_note(d, (size_t)n);
         kr_frame_added(&s->frames, &s->framing, (size_t)n);
         d->ready = true;
+        if ((size_t)n < d->iov[0].iov_len)
+            kr_stream_collect(d, true);
         if (kr_stream_deactivate(d, done) && d->verdict == KR_VERDICT_LATE)
             kr_stream_finish(d, kr_head(d), -ETIMEDOUT, done);
         return KR_STEP_AGAIN;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared by stream.c (who pumps, and when), stream_io.c (what one step of I/O does), stream_frame.c
-   (steps of frames), stream_time.c (time-outs, silence, drains) and stream_batch.c (reads on the
-   reactor). */
+   (steps of frames), stream_time.c (time-outs, silence, collecting, drains) and stream_batch.c
+   (reads on the reactor). */
 #ifndef KR_STREAM_INTERNAL_H
 #define KR_STREAM_INTERNAL_H
 
@@ -56,6 +56,7 @@ struct kr_dir_s {
     bool framed;         /* that, or the try under way, is for a frame: kr_stream_end_framed */
     bool closing;        /* a thread waits on `quiet` */
     bool drop;           /* reading: the buffer of frames is to be emptied */
+    uint8_t vain_looks;  /* reading, collecting: looks in a row that found nothing */
     uint8_t vain;        /* writing: events since the last byte went */
     uint8_t spurious;    /* events in a row that nobody waited for */
     ssize_t async_result;
@@ -167,6 +168,12 @@ void kr_stream_make_runnable(struct kr_stream_s *s);
 bool kr_stream_try_now(struct kr_dir_s *d, const struct dev_char_rq_s *rq);
 
 /* --- stream_time.c --- */
+
+/* With the lock, after a look that found fewer bytes than there was room for, or none: collecting,
+   the next look is put off. */
+void kr_stream_collect(struct kr_dir_s *d, bool found);
+/* With the lock and a request at the head: is that one to wait for a look that was put off? */
+void kr_stream_look_now(struct kr_dir_s *d);
 
 uint64_t kr_stream_now(const struct kr_stream_s *s);
 /* With the lock and a request at the head, before it is tried: what will it mean if that finds

@@ -163,9 +163,13 @@ enum kr_step_e kr_stream_end_io(struct kr_dir_s *d, ssize_t n, struct kr_done_s 
            a packet of a pipe (pipe(2), O_DIRECT), descriptors in a socket, and before the end. */
         d->maybe = !d->ready; /* no event has come meanwhile */
         d->ready = true;
+        if ((size_t)n < d->iov_total)
+            kr_stream_collect(d, true);
         return KR_STEP_AGAIN;
     }
-    if (n != -EAGAIN)
+    if (n == -EAGAIN)
+        kr_stream_collect(d, false);
+    else
         d->ready = true; /* an error is no reason to wait before the next try */
     if (n == KR_STREAM_GONE)
         d->closed = KR_STREAM_GONE;
@@ -264,6 +268,7 @@ enum kr_step_e kr_stream_step(struct kr_dir_s *d, struct kr_done_s *done)
     enum dev_char_rq_type_e type = kr_type(rq);
     bool framed = s->framing.kind != KR_FRAMING_NONE;
 
+    kr_stream_look_now(d);
     if (rq->rq_progress & KR_DRAINING)
         return kr_stream_drain(d, done);
     if (type == DEV_CHAR_WRITE_FLUSH && kr_head(d)->size == 0) /* only drains, or is over */

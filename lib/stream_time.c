@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time in streams: time-outs, silence, drains, and the one timer of a direction for all of them.
+ * Time in streams: time-outs, silence, collecting, drains, and the one timer of a direction for all
+ * of them.
  *
  * Silence. Two kinds of requests end by it: READ_TIMED, and READ_FRAME with gap framing. `heard` is
  * when the last byte was read; whose it was need not be noted, as only the head reads. A READ_TIMED
@@ -176,6 +177,50 @@ void kr_stream_expire(struct kr_dir_s *d, struct kr_done_s *done)
     d->earliest = earliest == UINT64_MAX ? 0 : earliest;
 }
 
+/* --- collecting ---
+
+   Many ports that bring a few bytes each cost a wake-up a packet. With `collect` a direction that
+   has just read something is not looked at by events but at the next multiple of that time, which
+   is the same for all: one wake-up looks at all of them. After some looks in vain the line is
+   quiet, and events are waited for again, so nothing runs when nothing comes. What ends by silence
+   needs each byte in its time, what does not block or polls wants an answer now: such a head is
+   looked at at once. */
+
+#define COLLECT_PATIENCE 4
+
+static bool collects(const struct kr_dir_s *d)
+{
+    enum dev_char_rq_type_e type = kr_type(d->queue.head);
+
+    return !knows_time(d) && !kr_is_nonblock(type) && !kr_is_poll(type);
+}
+
+void kr_stream_collect(struct kr_dir_s *d, bool found)
+{
+    uint64_t period = d->stream->framing.collect;
+
+    if (kr_likely(!period) || d->which != KR_DIR_READ || (d->queue.head && !collects(d)))
+        return;
+    if (found)
+        d->vain_looks = 0;
+    else if (d->vain_looks < COLLECT_PATIENCE)
+        d->vain_looks++;
+    if (d->vain_looks == COLLECT_PATIENCE)
+        return;
+    d->retry_at = (kr_stream_now(d->stream) / period + 1) * period;
+    d->ready = d->maybe = false;
+}
+
+void kr_stream_look_now(struct kr_dir_s *d)
+{
+    if (kr_likely(!d->retry_at) || d->which != KR_DIR_READ)
+        return;
+    if (collects(d) && kr_stream_now(d->stream) < d->retry_at)
+        return;
+    d->retry_at = 0;
+    d->ready = true;
+}
+
 /* --- the timer --- */
 
 static uint64_t sooner(uint64_t at, uint64_t other)
@@ -264,6 +309,7 @@ void kr_stream_init_timer(struct kr_dir_s *d)
 {
     dev_timer_rq_init_immediate(&d->timer, timer_fired);
     d->timer.base.kr.runtime = d->stream->rt;
+    d->vain_looks = COLLECT_PATIENCE;
 }
 
 void kr_stream_stop_timer(struct kr_dir_s *d)

@@ -3,14 +3,17 @@
  * Round trip of a request of 8 bytes and its answer on a pseudo-terminal: half and worst time in a
  * hundred, as a program sees it that asks a device at the other end of a serial line.
  *
- * At the other end is always the same: a thread of this program with blocking read and write, which
- * gives back what it gets. The one that asks is the main thread:
- *   blocking  with write and read: so this is blocking read and write in two threads
- *   library   with two requests on an embedded runtime
- * The library has the longer way, through its queues and epoll or a ring, and must make up for it.
- * For information: a runtime with threads, asked by a blocking helper.
+ *   blocking  blocking read and write in two threads, one a port, as programs do it today: the main
+ *             thread asks, another gives back what it gets
+ *   library   both ports on one embedded runtime, in the main thread: what is asked and what is
+ *             given back are requests
+ * These two have the limits. For information, with the blocking thread at the other end, so that
+ * the way through queues and epoll or a ring is compared with a plain call:
+ *   half      the one that asks is on a runtime
+ *   helper    the same with dev_char_wait_op, on a runtime with threads
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <kroutine.h>
 #include <pthread.h>
@@ -81,14 +84,15 @@ static void ask_blocking(uint8_t *data)
 }
 
 static struct kroutine_runtime_s *rt;
-static struct device_char_s dev;
+static struct device_char_s dev, far_dev;
 static struct dev_char_rq_s question, answer;
+static struct dev_char_rq_s heard, told; /* at the other end */
 static KROUTINE_EXEC(asked)
 {
     bench_require(question.error == 0, "write request");
 }
 
-static uint8_t asking[SIZE], given[SIZE];
+static uint8_t asking[SIZE], given[SIZE], echoed[SIZE];
 static int number;
 static double asked_at;
 
@@ -116,9 +120,36 @@ static KROUTINE_EXEC(got_answer)
         ask_next();
 }
 
-static void trips_of_library(void)
+/* --- the other end, on the same runtime --- */
+
+static void listen_again(void)
+{
+    heard.data = echoed;
+    heard.size = SIZE;
+    DEVICE_OP(&far_dev, request, &heard);
+}
+
+static KROUTINE_EXEC(has_told)
+{
+    bench_require(told.error == 0, "write request");
+    listen_again();
+}
+
+static KROUTINE_EXEC(has_heard)
+{
+    if (heard.error == -ECANCELED) /* the end */
+        return;
+    bench_require(heard.error == 0, "read request");
+    told.data = echoed;
+    told.size = SIZE;
+    DEVICE_OP(&far_dev, request, &told);
+}
+
+static void trips_of_library(bool both)
 {
     number = -WARM;
+    if (both)
+        listen_again();
     ask_next();
     while (number < TRIPS)
         bench_require(kroutine_runtime_wait(rt, -1) >= 0, "kroutine_runtime_wait");
@@ -130,19 +161,31 @@ static void ask_helper(uint8_t *data)
     bench_require(dev_char_wait_op(&dev, DEV_CHAR_READ, data, SIZE) == SIZE, "read");
 }
 
-static void open_library(enum kroutine_backend_e backend, bool embedded)
+static void open_end(struct device_char_s *end, int fd)
+{
+    char spec[32];
+
+    snprintf(spec, sizeof(spec), "fd:%d", fd);
+    bench_require(device_get_accessor_by_path(&end->base, kroutine_runtime_devices(rt), spec,
+                                              DRIVER_CLASS_CHAR) == 0,
+                  kroutine_error_text());
+}
+
+static void open_library(enum kroutine_backend_e backend, bool embedded, bool both)
 {
     struct kroutine_runtime_config_s config;
-    char spec[32];
 
     kroutine_runtime_config_init(&config);
     config.backend = backend;
     config.embedded = embedded;
     bench_require(kroutine_runtime_create(&rt, &config) == 0, kroutine_error_text());
-    snprintf(spec, sizeof(spec), "fd:%d", master);
-    bench_require(device_get_accessor_by_path(&dev.base, kroutine_runtime_devices(rt), spec,
-                                              DRIVER_CLASS_CHAR) == 0,
-                  kroutine_error_text());
+    open_end(&dev, master);
+    if (both)
+        open_end(&far_dev, slave);
+    dev_char_rq_init_sched_switch(&heard, has_heard);
+    heard.type = DEV_CHAR_READ;
+    dev_char_rq_init_sched_switch(&told, has_told);
+    told.type = DEV_CHAR_WRITE;
     dev_char_rq_init_immediate(&question, asked);
     question.type = DEV_CHAR_WRITE;
     dev_char_rq_init_sched_switch(&answer, got_answer);
@@ -152,6 +195,7 @@ static void open_library(enum kroutine_backend_e backend, bool embedded)
 static void close_library(void)
 {
     device_put_accessor(&dev.base);
+    device_put_accessor(&far_dev.base);
     kroutine_runtime_destroy(rt);
     rt = NULL;
 }
@@ -187,37 +231,51 @@ static void add_trips(struct bench_series_s *p50, struct bench_series_s *p99)
     bench_add(p99, trip[TRIPS * 99 / 100] / 1e3);
 }
 
-enum { BLOCKING, AUTO, EPOLL, HELPER, KINDS };
+enum { BLOCKING, BOTH, BOTH_EPOLL, HALF, HALF_EPOLL, HELPER, KINDS };
+
+static void run_kind(int kind)
+{
+    bool both = kind == BOTH || kind == BOTH_EPOLL;
+    bool epoll = kind == BOTH_EPOLL || kind == HALF_EPOLL;
+
+    if (kind == BLOCKING) {
+        trips_of(ask_blocking);
+        return;
+    }
+    open_library(epoll ? KROUTINE_BACKEND_EPOLL : KROUTINE_BACKEND_AUTO, kind != HELPER, both);
+    if (kind == HELPER)
+        trips_of(ask_helper);
+    else
+        trips_of_library(both);
+    close_library();
+}
 
 static void play(int kind, struct bench_series_s *p50, struct bench_series_s *p99)
 {
+    bool thread_there = kind != BOTH && kind != BOTH_EPOLL;
     pthread_t thread;
     int flags;
 
     open_line();
-    bench_require(pthread_create(&thread, NULL, echo, NULL) == 0, "pthread_create");
     flags = fcntl(master, F_GETFL);
-    if (kind != BLOCKING)
-        open_library(kind == EPOLL ? KROUTINE_BACKEND_EPOLL : KROUTINE_BACKEND_AUTO,
-                     kind != HELPER);
-    if (kind == BLOCKING || kind == HELPER)
-        trips_of(kind == BLOCKING ? ask_blocking : ask_helper);
-    else
-        trips_of_library();
+    if (thread_there)
+        bench_require(pthread_create(&thread, NULL, echo, NULL) == 0, "pthread_create");
+    run_kind(kind);
     add_trips(p50, p99);
-    if (kind != BLOCKING)
-        close_library();
-    fcntl(master, F_SETFL, flags);
-    bench_require(write(master, "quit....", SIZE) == SIZE, "write");
-    pthread_join(thread, NULL);
+    if (thread_there) {
+        fcntl(master, F_SETFL, flags);
+        bench_require(write(master, "quit....", SIZE) == SIZE, "write");
+        pthread_join(thread, NULL);
+    }
     close(master);
     close(slave);
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const names[KINDS] = {"blocking", "library", "library, epoll",
-                                             "blocking helper"};
+    static const char *const names[KINDS] = {"blocking, two threads", "library",
+                                             "library, epoll",        "half library",
+                                             "half library, epoll",   "half, helper"};
     struct bench_series_s p50[KINDS] = {{0}}, p99[KINDS] = {{0}};
     int rounds = bench_rounds(argc, argv, 21);
 
@@ -233,10 +291,12 @@ int main(int argc, char **argv)
         bench_print(&p50[k]);
         bench_print(&p99[k]);
     }
-    bench_result("trip-p50", bench_ratio(&p50[AUTO], &p50[BLOCKING]), "times", 1);
-    bench_result("trip-p99", bench_ratio(&p99[AUTO], &p99[BLOCKING]), "times", 1);
-    bench_info("trip-p50-epoll", bench_ratio(&p50[EPOLL], &p50[BLOCKING]), "times");
-    bench_info("trip-p99-epoll", bench_ratio(&p99[EPOLL], &p99[BLOCKING]), "times");
+    bench_result("trip-p50", bench_ratio(&p50[BOTH], &p50[BLOCKING]), "times", 1);
+    bench_result("trip-p99", bench_ratio(&p99[BOTH], &p99[BLOCKING]), "times", 1);
+    bench_info("trip-p50-epoll", bench_ratio(&p50[BOTH_EPOLL], &p50[BLOCKING]), "times");
+    bench_info("trip-p99-epoll", bench_ratio(&p99[BOTH_EPOLL], &p99[BLOCKING]), "times");
+    bench_info("trip-p50-half", bench_ratio(&p50[HALF], &p50[BLOCKING]), "times");
+    bench_info("trip-p99-half", bench_ratio(&p99[HALF], &p99[BLOCKING]), "times");
     bench_info("trip-p50-helper", bench_ratio(&p50[HELPER], &p50[BLOCKING]), "times");
     return 0;
 }
