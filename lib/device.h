@@ -102,9 +102,10 @@ void kr_class_take_back(struct dev_request_s *rq);
 /* dev_request_s.expires of a request with this time-out that is submitted now. */
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
 
-/* --- class_uart.c --- */
+/* --- class_uart.c, class_gpio.c --- */
 
 extern const struct driver_uart_s kr_uart_front;
+extern const struct driver_gpio_s kr_gpio_front;
 
 /* --- spec.c --- */
 

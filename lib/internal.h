@@ -179,7 +179,9 @@ extern const struct driver_s kr_driver_hdlc;
 extern const struct driver_s kr_driver_length;
 extern const struct driver_s kr_driver_lines;
 extern const struct driver_s kr_driver_modbus;
+extern const struct driver_s kr_driver_gpiod;
 extern const struct driver_s kr_driver_sim_char;
+extern const struct driver_s kr_driver_sim_gpio;
 extern const struct driver_s kr_driver_slip;
 extern const struct driver_s kr_driver_tty;
 

@@ -157,6 +157,8 @@ static error_t cancel(const struct device_accessor_s *acc, struct dev_request_s 
         return DEVICE_OP((const struct device_timer_s *)acc, cancel, dev_timer_rq_cast(rq));
     case DRIVER_CLASS_UART:
         return DEVICE_OP((const struct device_uart_s *)acc, cancel, dev_uart_rq_cast(rq));
+    case DRIVER_CLASS_GPIO:
+        return DEVICE_OP((const struct device_gpio_s *)acc, cancel, dev_gpio_rq_cast(rq));
     default:
         return -ENOTSUP;
     }
@@ -242,6 +244,9 @@ static error_t submit(const struct device_accessor_s *acc, struct dev_request_s 
         return DEVICE_OP((const struct device_timer_s *)acc, request, dev_timer_rq_cast(rq));
     case DRIVER_CLASS_UART:
         DEVICE_OP((const struct device_uart_s *)acc, request, dev_uart_rq_cast(rq));
+        return 0;
+    case DRIVER_CLASS_GPIO:
+        DEVICE_OP((const struct device_gpio_s *)acc, request, dev_gpio_rq_cast(rq));
         return 0;
     default:
         return -ENOTSUP;

@@ -12,6 +12,7 @@
 
 #include "char.h"
 #include "device.h"
+#include "gpio.h"
 #include "request.h"
 #include "timer.h"
 #include "uart.h"
@@ -170,6 +171,28 @@ KROUTINE_API void device_release(struct device_s *dev);
             prefix##_request, prefix##_cancel                                                      \
     }
 
+#define DEV_GPIO_REQUEST(name) void name(const struct device_gpio_s *acc, struct dev_gpio_rq_s *rq)
+#define DEV_GPIO_CANCEL(name)                                                                      \
+    error_t name(const struct device_gpio_s *acc, struct dev_gpio_rq_s *rq)
+#define DEV_GPIO_SET_MODE(name)                                                                    \
+    error_t name(const struct device_gpio_s *acc, uint16_t io_first, uint16_t io_last,             \
+                 uint64_t mask, uint32_t mode, uint32_t debounce_us)
+#define DEV_GPIO_SET_OUTPUT(name)                                                                  \
+    error_t name(const struct device_gpio_s *acc, uint16_t io_first, uint16_t io_last,             \
+                 uint64_t set_mask, uint64_t clear_mask)
+#define DEV_GPIO_GET_INPUT(name)                                                                   \
+    error_t name(const struct device_gpio_s *acc, uint16_t io_first, uint16_t io_last,             \
+                 uint64_t *data)
+#define DEV_GPIO_INFO(name)                                                                        \
+    error_t name(const struct device_gpio_s *acc, struct dev_gpio_info_s *info)
+#define DEV_GPIO_LINE_INFO(name)                                                                   \
+    error_t name(const struct device_gpio_s *acc, uint16_t io, struct dev_gpio_line_info_s *info)
+#define DRIVER_GPIO_METHODS(prefix)                                                                \
+    {                                                                                              \
+        DRIVER_CLASS_GPIO, prefix##_request, prefix##_cancel, prefix##_set_mode,                   \
+            prefix##_set_output, prefix##_get_input, prefix##_info, prefix##_line_info             \
+    }
+
 /* --- request queues of a driver: FIFO, the lock is the driver's --- */
 
 struct dev_request_queue_root_s {
@@ -224,6 +247,7 @@ KROUTINE_API void dev_request_done(struct dev_request_s *rq);
     struct dev_##cl##_rq_s
 
 DEV_REQUEST_QUEUE_OPS(char);
+DEV_REQUEST_QUEUE_OPS(gpio);
 DEV_REQUEST_QUEUE_OPS(timer);
 DEV_REQUEST_QUEUE_OPS(uart);
 

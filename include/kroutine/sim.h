@@ -43,6 +43,16 @@
  * The settings of a line are those of the end that writes. What arrives for an end that is not
  * open waits for it. Closing an end gives the other one the end of the stream after what is under
  * way (-ENODATA), and -EPIPE for writes, until the end is opened again.
+ *
+ * The device "sim-gpio:CHIP/LINES?…" is a gpio device, on any runtime. A chip has the lines GPIO0
+ * to GPIO63, each a wire with two ends: side=a (the default) and side=b, each held by one device at
+ * a time. What one side drives, the other reads; what nobody drives follows the pulls, those of
+ * kroutine_sim_gpio_pull() before those of the modes, and is 0 without. Beside the keys of all gpio
+ * devices (kroutine-gpio(3)):
+ *
+ *   side=a, side=b     the end of the wires
+ *   uapi=1             edges as the first uAPI of Linux tells them: 16 kept for a line, later ones
+ *                      are lost and not counted, no numbers
  */
 #ifndef KROUTINE_SIM_H
 #define KROUTINE_SIM_H
@@ -80,6 +90,17 @@ enum kroutine_sim_dir_e {
    device is of another driver. -EINVAL: no direction, or the fault has no meaning in it. */
 KROUTINE_API error_t kroutine_sim_char_fault(const struct device_accessor_s *acc, unsigned dirs,
                                              enum kroutine_sim_fault_e fault, unsigned count);
+
+/* Pulls the wire of line `io` of a sim-gpio device from outside: DEV_GPIO_PULL_UP,
+   DEV_GPIO_PULL_DOWN, DEV_GPIO_PULL_NONE. Edges that this makes arrive as those of hardware do. Any
+   thread. -ENOTSUP: the device is of another driver. -EINVAL: no such line or pull. -ECANCELED:
+   closed. */
+KROUTINE_API error_t kroutine_sim_gpio_pull(const struct device_accessor_s *acc, uint16_t io,
+                                            uint32_t pull);
+
+/* Unplugs the chip of a sim-gpio device: -ENODEV for all of its devices, until all are closed. Any
+   thread. -ENOTSUP, -ECANCELED as above. */
+KROUTINE_API error_t kroutine_sim_gpio_unplug(const struct device_accessor_s *acc);
 
 #ifdef __cplusplus
 }

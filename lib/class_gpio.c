@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* The front of the gpio class: nested completion for requests, at once for the rest. */
+#include "device.h"
+
+static error_t validate(const struct driver_gpio_s *drv, const struct dev_gpio_rq_s *rq)
+{
+    if (kr_unlikely(!drv->f_request))
+        return -ENOTSUP;
+    if (kr_unlikely(rq->type >= DEV_GPIO_TYPES || rq->io_first > rq->io_last ||
+                    rq->io_last >= DEV_GPIO_LINES_MAX))
+        return -EINVAL;
+    if (kr_unlikely(rq->type == DEV_GPIO_EVENT && !rq->event.size))
+        return -EINVAL;
+    return 0;
+}
+
+static DEV_GPIO_REQUEST(gpio_request)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    const struct driver_gpio_s *drv = acc->drv;
+    error_t err;
+
+    rq->error = 0;
+    rq->rq_progress = 0;
+    if (rq->type == DEV_GPIO_EVENT) {
+        rq->event.count = 0;
+        rq->event.lost = 0;
+    }
+    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_GPIO));
+    if (kr_unlikely(!dev)) {
+        kr_class_refuse(NULL, &rq->base, -ECANCELED);
+        return;
+    }
+    err = kr_class_enter(dev);
+    if (kr_likely(!err))
+        err = validate(drv, rq);
+    if (kr_likely(!err)) {
+        kr_class_hand_over(dev, &rq->base);
+        rq->expires = kr_unlikely(rq->timeout) ? kr_class_expiry(dev, rq->timeout) : 0;
+        kr_self.nointr++; /* a handler that runs in here is nested in this submit */
+        drv->f_request(acc, rq);
+        kr_self.nointr--;
+    } else {
+        kr_class_refuse(dev, &rq->base, err);
+    }
+    kr_device_leave(dev);
+}
+
+static DEV_GPIO_CANCEL(gpio_cancel)
+{
+    struct device_s *dev = kr_load_relaxed(&acc->dev);
+    const struct driver_gpio_s *drv = acc->drv;
+    error_t err;
+
+    if (!dev)
+        return -EBUSY;
+    if (!drv->f_cancel)
+        return -ENOTSUP;
+    KR_CHECK(kr_check_cancel_slow(&rq->base));
+    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
+    kr_device_leave(dev);
+    if (!err)
+        kr_class_take_back(&rq->base);
+    return err;
+}
+
+/* Calls operation `op` of the driver, if the device is open and the driver has it. */
+#define CALL(acc, op, ...)                                                                         \
+    ({                                                                                             \
+        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
+        error_t err_ = dev_ ? kr_class_enter(dev_) : -ECANCELED;                                   \
+                                                                                                   \
+        if (kr_likely(!err_))                                                                      \
+            err_ = (acc)->drv->op ? (acc)->drv->op((acc), __VA_ARGS__) : -ENOTSUP;                 \
+        if (dev_)                                                                                  \
+            kr_device_leave(dev_);                                                                 \
+        err_;                                                                                      \
+    })
+
+static DEV_GPIO_SET_MODE(gpio_set_mode)
+{
+    if (io_first > io_last || io_last >= DEV_GPIO_LINES_MAX)
+        return -EINVAL;
+    return CALL(acc, f_set_mode, io_first, io_last, mask, mode, debounce_us);
+}
+
+static DEV_GPIO_SET_OUTPUT(gpio_set_output)
+{
+    if (io_first > io_last || io_last >= DEV_GPIO_LINES_MAX)
+        return -EINVAL;
+    return CALL(acc, f_set_output, io_first, io_last, set_mask, clear_mask);
+}
+
+static DEV_GPIO_GET_INPUT(gpio_get_input)
+{
+    if (io_first > io_last || io_last >= DEV_GPIO_LINES_MAX)
+        return -EINVAL;
+    return CALL(acc, f_get_input, io_first, io_last, data);
+}
+
+static DEV_GPIO_INFO(gpio_info)
+{
+    return CALL(acc, f_info, info);
+}
+
+static DEV_GPIO_LINE_INFO(gpio_line_info)
+{
+    return CALL(acc, f_line_info, io, info);
+}
+
+const struct driver_gpio_s kr_gpio_front = DRIVER_GPIO_METHODS(gpio);
