@@ -111,7 +111,8 @@ START_TEST(open_drain_only_pulls_down)
     ck_assert_int_eq(dev_gpio_out(&g.dev, 0, false), 0);
     ck_assert(!kt_gpio_level(&g, 2));
     ck_assert_int_eq(dev_gpio_out(&g.dev, 0, true), 0);
-    ck_assert(kt_gpio_level(&g, 2));
+    if (g.kind != KT_CHIP_GPIOD) /* a line of gpio-sim that is let go stays where it was */
+        ck_assert(kt_gpio_level(&g, 2));
     kt_gpio_close(&g);
 }
 END_TEST
@@ -131,6 +132,8 @@ START_TEST(modes_change)
     ck_assert(kt_gpio_level(&g, 0));
     ck_assert(kt_gpio_level(&g, 1));
     ck_assert_int_eq(DEVICE_OP(&g.dev, set_mode, 0, 1, 3, DEV_GPIO_INPUT, 0), 0);
+    kt_gpio_pull(&g, 0, false);
+    kt_gpio_pull(&g, 1, false);
     ck_assert_int_eq(dev_gpio_input(&g.dev, 1), 0);
     if (g.cap & DEV_GPIO_CAP_EACH) {
         ck_assert_int_eq(dev_gpio_mode(&g.dev, 1, DEV_GPIO_OUTPUT, 0), 0);
