@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -25,6 +26,9 @@ struct gpiod_s {
     struct seam_lines_s *seam;
     uint32_t calls; /* atomic: into `seam`; SHUT: the last one gives the lines back */
     struct kr_watch_s watch;
+    int node; /* inotify: tells when the device file of the chip goes; -1: there is none */
+    char path[64];
+    char label[32];
     unsigned count;
     uint32_t offset[DEV_GPIO_LINES_MAX];
     char consumer[32];
@@ -48,16 +52,25 @@ static void put(struct gpiod_s *g)
         return;
     if (g->lines)
         kr_lines_put(g->lines);
-    seam_chip_close(g->chip);
     free(g);
 }
 
 /* --- calls into the seam --- */
 
+/* The lines first: in libgpiod 1 they belong to the chip. */
+static void give_back(struct gpiod_s *g)
+{
+    if (g->seam)
+        seam_give_back(g->seam);
+    seam_chip_close(g->chip);
+    if (g->node >= 0)
+        close(g->node);
+}
+
 static void leave(struct gpiod_s *g)
 {
     if (kr_sub(&g->calls, 1) == (SHUT | 1))
-        seam_give_back(g->seam);
+        give_back(g);
 }
 
 static error_t enter(struct gpiod_s *g)
@@ -133,6 +146,33 @@ static error_t gpiod_get(struct kr_lines_s *l, uint64_t mask, uint64_t *values)
     return err;
 }
 
+/* --- the chip is gone --- */
+
+/* Kernels before 6.6 wake nobody who waits for edges of a chip that goes (there is no
+   linereq_unregistered_notify in drivers/gpio/gpiolib-cdev.c), so the device file is watched as
+   well. A process that has no inotify left does without. */
+static void watch_node(struct gpiod_s *g)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    g->node = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (g->node < 0)
+        return;
+    if (inotify_add_watch(g->node, g->path, IN_ATTRIB | IN_DELETE_SELF) < 0 ||
+        epoll_ctl(g->watch.fd, EPOLL_CTL_ADD, g->node, &event)) {
+        close(g->node);
+        g->node = -1;
+    }
+}
+
+static bool removed(struct gpiod_s *g)
+{
+    char events[256];
+
+    return g->node >= 0 && read(g->node, events, sizeof(events)) > 0 && access(g->path, F_OK) &&
+           errno == ENOENT;
+}
+
 static int gpiod_read(struct kr_lines_s *l, struct dev_gpio_event_s *events, unsigned size)
 {
     struct gpiod_s *g = kr_lines_pv(l);
@@ -141,6 +181,8 @@ static int gpiod_read(struct kr_lines_s *l, struct dev_gpio_event_s *events, uns
     if (n)
         return n;
     n = seam_read(g->seam, events, size);
+    if (n == 0 && removed(g))
+        n = -ENODEV;
     leave(g);
     return n;
 }
@@ -225,12 +267,10 @@ static error_t make_lines(struct gpiod_s *g, struct device_s *dev)
         err = open_watch(g, device_runtime(dev));
     if (err)
         return err;
+    watch_node(g);
     err = kr_lines_begin(g->lines, modes, g->keys.values);
-    if (err) {
-        if (g->seam)
-            seam_give_back(g->seam);
+    if (err)
         kr_watch_close(&g->watch);
-    }
     return err;
 }
 
@@ -249,6 +289,8 @@ static error_t open_lines(struct gpiod_s *g, struct device_s *dev, const struct 
         err = find_chip(&g->chip, name);
     if (err)
         return err;
+    snprintf(g->path, sizeof(g->path), "/dev/%s", seam_chip_name(g->chip));
+    snprintf(g->label, sizeof(g->label), "%s", seam_chip_label(g->chip));
     finder.count = seam_chip_count(g->chip);
     finder.pv = g->chip;
     count = kr_lines_parse(g->offset, lines, &finder);
@@ -271,11 +313,14 @@ static error_t gpiod_open(struct device_s *dev, const struct device_spec_s *spec
         return -ENOMEM;
     g->refs = 1;
     g->calls = 1;
+    g->node = -1;
     err = open_lines(g, dev, spec);
-    if (err)
+    if (err) {
+        give_back(g);
         put(g);
-    else
+    } else {
         pv->g = g;
+    }
     return err;
 }
 
@@ -340,8 +385,8 @@ static DEV_GPIO_INFO(gpiod_info)
     const struct gpiod_s *g = of(acc->dev);
 
     memset(info, 0, sizeof(*info));
-    snprintf(info->chip, sizeof(info->chip), "%s", seam_chip_name(g->chip));
-    snprintf(info->label, sizeof(info->label), "%s", seam_chip_label(g->chip));
+    snprintf(info->chip, sizeof(info->chip), "%s", g->path + strlen("/dev/"));
+    snprintf(info->label, sizeof(info->label), "%s", g->label);
     info->lines = g->count;
     info->cap = seam_cap;
     return 0;
@@ -352,13 +397,11 @@ static DEV_GPIO_LINE_INFO(gpiod_line_info)
 {
     const struct gpiod_s *g = of(acc->dev);
     struct seam_chip_s *chip;
-    char path[64];
     error_t err;
 
     if (io >= g->count)
         return -EINVAL;
-    snprintf(path, sizeof(path), "/dev/%s", seam_chip_name(g->chip));
-    err = seam_chip_open(&chip, path);
+    err = seam_chip_open(&chip, g->path);
     if (err)
         return err == -ENOENT ? -ENODEV : err;
     err = seam_chip_line(chip, g->offset[io], info);

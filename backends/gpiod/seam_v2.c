@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account.h"
 #include "seam.h"
 
 #define EVENTS_MAX 64 /* a call of read */
@@ -33,7 +34,7 @@ struct seam_lines_s {
     struct gpiod_edge_event_buffer *buffer;
     unsigned count;
     bool realtime;
-    uint32_t seen; /* number of the last edge that was read */
+    struct account_s account;
     uint32_t offsets[DEV_GPIO_LINES_MAX];
 };
 
@@ -367,9 +368,7 @@ int seam_read(struct seam_lines_s *lines, struct dev_gpio_event_s *events, unsig
             .line = index_of(lines, gpiod_edge_event_get_line_offset(e)),
             .edge = (uint8_t)((rises ? DEV_GPIO_RISING : DEV_GPIO_FALLING) >> 8),
         };
-        /* The kernel numbers every edge, also those that it had no room for. */
-        events[i].lost = events[i].seqno - lines->seen - 1;
-        lines->seen = events[i].seqno;
+        events[i].lost = account_edge(&lines->account, &events[i]);
     }
     return n;
 }

@@ -7,7 +7,10 @@
  * least:
  *
  *     KT_GPIO_CHIP    its label or name
- *     KT_GPIO_SYSFS   its folder in sysfs, with sim_gpio0/pull and sim_gpio0/value
+ *     KT_GPIO_SYSFS   the folder of its device in sysfs, with gpiochipN/sim_gpio0/pull and …/value
+ *     KT_GPIO_LIVE    its file "live" in configfs, which removes the chip and brings it back
+ *
+ * tests/vm/gpio-sim makes one.
  */
 #ifndef KT_GPIO_H
 #define KT_GPIO_H
