@@ -54,6 +54,8 @@ void kt_gpio_close(struct kt_gpio_s *g);
 
 /* From outside, by the offset of the line in the chip. */
 void kt_gpio_pull(struct kt_gpio_s *g, unsigned offset, bool high);
+/* The same as fast as it goes: edges of a kernel chip may then merge. Lines below KT_GPIO_LINES. */
+void kt_gpio_pull_fast(struct kt_gpio_s *g, unsigned offset, bool high);
 bool kt_gpio_level(struct kt_gpio_s *g, unsigned offset);
 
 struct kt_gop_s {
