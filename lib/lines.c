@@ -301,10 +301,12 @@ static bool check_levels(struct kr_lines_s *l)
 /* With the lock; may release it for a while. True: look again. */
 static bool look_at_edges(struct kr_lines_s *l)
 {
-    bool waiting = l->until.head || l->events.head;
+    bool waiting = l->until.head || l->events.head, any;
     error_t err;
 
-    if (admit_queue(l, &l->until) | admit_queue(l, &l->events) | kr_lines_deliver(l))
+    any = admit_queue(l, &l->until);
+    any |= admit_queue(l, &l->events);
+    if (kr_lines_deliver(l) || any)
         return true;
     if (!waiting && !(l->eager && l->streaming))
         return false;

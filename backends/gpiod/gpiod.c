@@ -148,8 +148,8 @@ static error_t gpiod_get(struct kr_lines_s *l, uint64_t mask, uint64_t *values)
 
 /* --- the chip is gone --- */
 
-/* Kernels before 6.6 wake nobody who waits for edges of a chip that goes (there is no
-   linereq_unregistered_notify in drivers/gpio/gpiolib-cdev.c), so the device file is watched as
+/* Linux 6.1 wakes nobody who waits for edges of a chip that goes; 6.12 does
+   (linereq_unregistered_notify in drivers/gpio/gpiolib-cdev.c). So the device file is watched as
    well. A process that has no inotify left does without. */
 static void watch_node(struct gpiod_s *g)
 {
