@@ -9,7 +9,7 @@
 #ifndef KR_GPIOD_SEAM_H
 #define KR_GPIOD_SEAM_H
 
-#include "lines.h"
+#include "gpio_lines.h"
 
 struct seam_chip_s;  /* an open chip */
 struct seam_lines_s; /* lines of it that we hold */
@@ -38,7 +38,7 @@ struct seam_config_s {
     bool realtime;
 };
 
-/* Takes the lines. `modes` as configure in lib/lines.h. -EBUSY: somebody holds one of them. */
+/* Takes the lines. `modes` as configure in lib/gpio_lines.h. -EBUSY: somebody holds one of them. */
 error_t seam_take(struct seam_lines_s **ret, struct seam_chip_s *chip,
                   const struct seam_config_s *config, struct kr_line_mode_s *modes,
                   uint64_t values);
@@ -49,7 +49,7 @@ error_t seam_configure(struct seam_lines_s *lines, struct kr_line_mode_s *modes,
 /* Any thread. -EBUSY: seam_configure is under way, and this libgpiod cannot do both. */
 error_t seam_set(struct seam_lines_s *lines, uint64_t mask, uint64_t values);
 error_t seam_get(struct seam_lines_s *lines, uint64_t mask, uint64_t *values);
-/* One thread at a time. As read in lib/lines.h. */
+/* One thread at a time. As read in lib/gpio_lines.h. */
 int seam_read(struct seam_lines_s *lines, struct dev_gpio_event_s *events, unsigned size);
 /* Descriptors that are readable when there are edges: their number. They are non-blocking. */
 unsigned seam_fds(const struct seam_lines_s *lines, int *fds);

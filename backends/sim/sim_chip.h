@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The chip behind sim-gpio devices: 64 wires, each with two ends (side=a, side=b) that a device can
- * hold. Guarded by chip->lock; nothing here calls lib/lines.c or executes a kroutine.
+ * hold. Guarded by chip->lock; nothing here calls lib/gpio_lines.c or executes a kroutine.
  */
 #ifndef KR_SIM_CHIP_H
 #define KR_SIM_CHIP_H
 
-#include "lines.h"
+#include "gpio_lines.h"
 #include "sim_internal.h"
 
 #define KR_SIM_WIRES 64

@@ -73,7 +73,7 @@ error_t kr_lines_start(struct kr_lines_s *l);
 void kr_lines_ready(struct kr_lines_s *l);
 void kr_lines_gone(struct kr_lines_s *l);
 
-/* --- lines_spec.c: what the specs of all gpio drivers have in common --- */
+/* --- gpio_spec.c: what the specs of all gpio drivers have in common --- */
 
 /* How the driver finds lines. */
 struct kr_lines_finder_s {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lines_internal.h"
+#include "gpio_internal.h"
 
 #define DIRECTIONS (DEV_GPIO_INPUT | DEV_GPIO_OUTPUT | DEV_GPIO_OPEN_DRAIN | DEV_GPIO_OPEN_SOURCE)
 #define OUTPUTS    (DEV_GPIO_OUTPUT | DEV_GPIO_OPEN_DRAIN | DEV_GPIO_OPEN_SOURCE)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by lines.c (who pumps, and when), lines_work.c (what requests do) and lines_event.c (what
-   becomes of an edge). */
+/* Shared by gpio_lines.c (who pumps, and when), gpio_work.c (what requests do) and gpio_event.c
+   (what becomes of an edge). */
 #ifndef KR_LINES_INTERNAL_H
 #define KR_LINES_INTERNAL_H
 
 #include <errno.h>
 
 #include "internal.h"
-#include "lines.h"
+#include "gpio_lines.h"
 
 /* dev_request_s.rq_progress of UNTIL and EVENT. */
 enum kr_lines_progress_e {
@@ -97,7 +97,7 @@ static inline uint32_t kr_lost_add(uint32_t a, uint32_t b)
 /* With the lock and the pump; the request is in no queue any more. */
 void kr_lines_finish(struct kr_lines_s *l, struct dev_request_s *rq, error_t error);
 
-/* --- lines_work.c, with the pump, without the lock --- */
+/* --- gpio_work.c, with the pump, without the lock --- */
 
 /* MODE, SET_OUTPUT, GET_INPUT: the result. */
 error_t kr_lines_perform(struct kr_lines_s *l, struct dev_gpio_rq_s *rq);
@@ -106,7 +106,7 @@ error_t kr_lines_change_mode(struct kr_lines_s *l, unsigned first, unsigned last
 /* Watches all inputs from now on. */
 error_t kr_lines_watch(struct kr_lines_s *l);
 
-/* --- lines_event.c, with the pump --- */
+/* --- gpio_event.c, with the pump --- */
 
 /* With the lock, for an edge that the driver has read. */
 void kr_lines_edge(struct kr_lines_s *l, const struct dev_gpio_event_s *event);

@@ -18,7 +18,7 @@
  */
 #include <stdlib.h>
 
-#include "lines_internal.h"
+#include "gpio_internal.h"
 
 #define READ_MAX 32 /* edges a call of the driver */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lines.h"
+#include "gpio_lines.h"
 
 #define NAME_MAX_LINE 64
 

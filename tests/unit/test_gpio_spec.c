@@ -2,7 +2,7 @@
 /* Addresses of gpio devices: chip and list of lines. */
 #include "kt.h"
 
-#include "../../lib/lines.h"
+#include "../../lib/gpio_lines.h"
 
 static const char *const names[] = {"GPIO0", "GPIO1", "GPIO2", "GPIO3",
                                     "door",  "ID_SD", "twin",  "twin"};
@@ -125,7 +125,7 @@ END_TEST
 
 Suite *kt_suite(void)
 {
-    Suite *s = suite_create("lines_spec");
+    Suite *s = suite_create("gpio_spec");
 
     kt_add(s, chips, 10);
     kt_add(s, lists, 10);

@@ -8,7 +8,7 @@
  * Each edge carries the number of those lost before it. What drops an edge on purpose hands that
  * number on (`carry`); the ring, when it is full, drops its oldest and counts it as lost too.
  */
-#include "lines_internal.h"
+#include "gpio_internal.h"
 
 #define ROSE (DEV_GPIO_RISING >> 8)
 
