@@ -246,6 +246,26 @@ START_TEST(specs_that_cannot_be)
 }
 END_TEST
 
+/* Also where there is no chip at all, or no libgpiod. */
+START_TEST(a_chip_that_is_not_there)
+{
+    struct device_gpio_s dev = DEVICE_ACCESSOR_INIT;
+    error_t err;
+
+    kt_env_open(&env, (enum kt_mode_e)_i);
+    err = device_get_accessor_by_path(&dev.base, kroutine_runtime_devices(env.rt),
+                                      "gpiod:no-such-chip/0", DRIVER_CLASS_GPIO);
+    if (err == -ENOTSUP)
+        ck_assert_ptr_nonnull(strstr(kroutine_error_text(), kt_backend == KROUTINE_BACKEND_SIM
+                                                                ? "simulated"
+                                                                : "without libgpiod"));
+    else
+        ck_assert_int_eq(err, -ENOENT);
+    ck_assert(err != -ENOENT || strstr(kroutine_error_text(), "no-such-chip"));
+    kt_env_close(&env);
+}
+END_TEST
+
 static void *toggler(void *arg)
 {
     const struct device_gpio_s *dev = arg;
@@ -323,6 +343,7 @@ Suite *kt_suite(void)
     kt_add_loop(s, modes_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, requests_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, a_held_line_names_its_holder, n, kt_gpio_label, 30);
+    kt_add_loop(s, a_chip_that_is_not_there, KT_MODES, kt_mode_label, 10);
     kt_add_loop(s, specs_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, toggles_of_two_threads, n, kt_gpio_label, 30);
     kt_add_loop(s, in_the_order_of_submission, n, kt_gpio_label, 30);
