@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by gpio_lines.c (who pumps, and when), gpio_work.c (what requests do) and gpio_event.c
-   (what becomes of an edge). */
-#ifndef KR_LINES_INTERNAL_H
-#define KR_LINES_INTERNAL_H
+/* Shared by gpio_lines.c (the device), gpio_pump.c (who serves it, and when), gpio_work.c (what
+   requests do) and gpio_event.c (what becomes of an edge). */
+#ifndef KR_GPIO_INTERNAL_H
+#define KR_GPIO_INTERNAL_H
 
 #include <errno.h>
 
@@ -94,6 +94,30 @@ static inline uint32_t kr_lost_add(uint32_t a, uint32_t b)
     return a > DEV_GPIO_LOST_SOME - b ? DEV_GPIO_LOST_SOME : a + b;
 }
 
+static inline struct kr_clock_s *kr_lines_clock(const struct kr_lines_s *l)
+{
+    return &l->rt->clocks[KR_CLOCK_MONOTONIC];
+}
+
+/* One more reference, given back by kr_lines_put. */
+static inline void kr_lines_hold(struct kr_lines_s *l)
+{
+    kr_add(&l->refs, 1);
+}
+
+/* --- gpio_pump.c --- */
+
+/* With the lock. True: the caller has the pump, and must serve. */
+bool kr_lines_seize(struct kr_lines_s *l);
+/* Without the lock, with the pump: until nothing is left to do now. */
+void kr_lines_serve(struct kr_lines_s *l);
+/* Takes the lock; seizes and serves when the device is free. */
+void kr_lines_pump(struct kr_lines_s *l);
+/* Without the lock, with the pump: executes the kroutines of those that have ended. */
+void kr_lines_execute(struct kr_lines_s *l);
+/* With the lock, once `closed` is set: ends all that is pending. True: there was something. */
+bool kr_lines_finish_all(struct kr_lines_s *l);
+KROUTINE_EXEC(kr_lines_timer);
 /* With the lock and the pump; the request is in no queue any more. */
 void kr_lines_finish(struct kr_lines_s *l, struct dev_request_s *rq, error_t error);
 

@@ -7,8 +7,8 @@
  * A device is served by one thread at a time, its pumper: whoever finds work and no pumper. No lock
  * is held while it calls the driver or runs handlers.
  */
-#ifndef KR_LINES_H
-#define KR_LINES_H
+#ifndef KR_GPIO_LINES_H
+#define KR_GPIO_LINES_H
 
 #include "kroutine/driver.h"
 
