@@ -3,21 +3,24 @@
  * libgpiod 2, over the kernel's GPIO uAPI 2 (Linux 5.10;
  * Documentation/userspace-api/gpio/chardev.rst in the kernel).
  *
- * Its objects are not thread-safe, and need not be here: setting and getting values only read the
- * request object and make one ioctl each (lib/line-request.c of libgpiod 2.1), the buffer of edges
- * is the pumper's, and everything else is used by one thread at a time.
+ * libgpiod finds, takes and configures lines. Values and edges go straight through the descriptor
+ * of the request, which libgpiod hands out for the like: its objects are not thread-safe, the
+ * kernel's are, and the bit vectors of both sides are the same.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <gpiod.h>
+#include <linux/gpio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "account.h"
 #include "seam.h"
 
-#define EVENTS_MAX 64 /* a call of read */
+#define EVENTS_MAX 32 /* a call of read */
 
 const uint32_t seam_cap = DEV_GPIO_CAP_SEQNO | DEV_GPIO_CAP_LOST | DEV_GPIO_CAP_DEBOUNCE |
                           DEV_GPIO_CAP_REALTIME | DEV_GPIO_CAP_TOGETHER | DEV_GPIO_CAP_EACH |
@@ -31,7 +34,7 @@ struct seam_chip_s {
 
 struct seam_lines_s {
     struct gpiod_line_request *request;
-    struct gpiod_edge_event_buffer *buffer;
+    int fd; /* of `request` */
     unsigned count;
     bool realtime;
     struct account_s account;
@@ -225,7 +228,7 @@ static error_t request_lines(struct seam_lines_s *lines, struct seam_chip_s *chi
 {
     struct gpiod_request_config *rq = gpiod_request_config_new();
     error_t err = 0;
-    int fd;
+    unsigned offsets[DEV_GPIO_LINES_MAX];
 
     if (!rq)
         return -ENOMEM;
@@ -237,8 +240,13 @@ static error_t request_lines(struct seam_lines_s *lines, struct seam_chip_s *chi
     gpiod_request_config_free(rq);
     if (err)
         return err;
-    fd = gpiod_line_request_get_fd(lines->request);
-    return fcntl(fd, F_SETFL, O_RDONLY | O_NONBLOCK) ? seam_errno() : 0;
+    /* Bit n of the kernel's vectors is the nth line that was asked for. */
+    if (gpiod_line_request_get_requested_offsets(lines->request, offsets, DEV_GPIO_LINES_MAX) !=
+            lines->count ||
+        memcmp(offsets, lines->offsets, sizeof(offsets[0]) * lines->count) != 0)
+        return -EIO;
+    lines->fd = gpiod_line_request_get_fd(lines->request);
+    return fcntl(lines->fd, F_SETFL, O_RDONLY | O_NONBLOCK) ? seam_errno() : 0;
 }
 
 /* Lines that were left as they are: what are they? */
@@ -271,8 +279,7 @@ error_t seam_take(struct seam_lines_s **ret, struct seam_chip_s *chip,
     lines->count = from->count;
     lines->realtime = from->realtime;
     memcpy(lines->offsets, from->offsets, sizeof(lines->offsets[0]) * from->count);
-    lines->buffer = gpiod_edge_event_buffer_new(EVENTS_MAX);
-    err = lines->buffer ? make_config(&config, lines, modes, values) : -ENOMEM;
+    err = make_config(&config, lines, modes, values);
     if (!err) {
         err = request_lines(lines, chip, from, config);
         gpiod_line_config_free(config);
@@ -290,51 +297,25 @@ void seam_give_back(struct seam_lines_s *lines)
 {
     if (lines->request)
         gpiod_line_request_release(lines->request);
-    if (lines->buffer)
-        gpiod_edge_event_buffer_free(lines->buffer);
     free(lines);
 }
 
 /* --- values --- */
 
-/* The offsets of the lines in `mask`: their number. */
-static unsigned pick(const struct seam_lines_s *lines, uint64_t mask, unsigned *offsets)
-{
-    unsigned n = 0;
-
-    for (; mask; mask &= mask - 1)
-        offsets[n++] = lines->offsets[__builtin_ctzll(mask)];
-    return n;
-}
-
 error_t seam_set(struct seam_lines_s *lines, uint64_t mask, uint64_t values)
 {
-    enum gpiod_line_value set[DEV_GPIO_LINES_MAX];
-    unsigned offsets[DEV_GPIO_LINES_MAX] = {0};
-    unsigned count = pick(lines, mask, offsets), n = 0;
+    struct gpio_v2_line_values set = {.bits = values & mask, .mask = mask};
 
-    for (; mask; mask &= mask - 1)
-        set[n++] = values >> __builtin_ctzll(mask) & 1 ? GPIOD_LINE_VALUE_ACTIVE
-                                                       : GPIOD_LINE_VALUE_INACTIVE;
-    if (gpiod_line_request_set_values_subset(lines->request, count, offsets, set))
-        return seam_errno();
-    return 0;
+    return ioctl(lines->fd, GPIO_V2_LINE_SET_VALUES_IOCTL, &set) ? seam_errno() : 0;
 }
 
 error_t seam_get(struct seam_lines_s *lines, uint64_t mask, uint64_t *values)
 {
-    enum gpiod_line_value got[DEV_GPIO_LINES_MAX];
-    unsigned offsets[DEV_GPIO_LINES_MAX] = {0};
-    unsigned count = pick(lines, mask, offsets), n = 0;
-    uint64_t result = 0;
+    struct gpio_v2_line_values get = {.mask = mask};
 
-    if (gpiod_line_request_get_values_subset(lines->request, count, offsets, got))
+    if (ioctl(lines->fd, GPIO_V2_LINE_GET_VALUES_IOCTL, &get))
         return seam_errno();
-    for (; mask; mask &= mask - 1) {
-        if (got[n++] == GPIOD_LINE_VALUE_ACTIVE)
-            result |= mask & -mask;
-    }
-    *values = result;
+    *values = get.bits & mask;
     return 0;
 }
 
@@ -351,21 +332,21 @@ static uint16_t index_of(const struct seam_lines_s *lines, unsigned offset)
 
 int seam_read(struct seam_lines_s *lines, struct dev_gpio_event_s *events, unsigned size)
 {
-    int n = gpiod_line_request_read_edge_events(lines->request, lines->buffer,
-                                                size < EVENTS_MAX ? size : EVENTS_MAX);
+    struct gpio_v2_line_event list[EVENTS_MAX];
+    ssize_t got = read(lines->fd, list, sizeof(list[0]) * (size < EVENTS_MAX ? size : EVENTS_MAX));
+    int n = (int)(got / (ssize_t)sizeof(list[0]));
 
-    if (n < 0)
+    if (got < 0)
         return errno == EAGAIN ? 0 : seam_errno();
     for (int i = 0; i < n; i++) {
-        struct gpiod_edge_event *e =
-            gpiod_edge_event_buffer_get_event(lines->buffer, (unsigned long)i);
-        bool rises = gpiod_edge_event_get_event_type(e) == GPIOD_EDGE_EVENT_RISING_EDGE;
+        const struct gpio_v2_line_event *e = &list[i];
+        bool rises = e->id == GPIO_V2_LINE_EVENT_RISING_EDGE;
 
         events[i] = (struct dev_gpio_event_s){
-            .timestamp = gpiod_edge_event_get_timestamp_ns(e),
-            .seqno = (uint32_t)gpiod_edge_event_get_global_seqno(e),
-            .line_seqno = (uint32_t)gpiod_edge_event_get_line_seqno(e),
-            .line = index_of(lines, gpiod_edge_event_get_line_offset(e)),
+            .timestamp = e->timestamp_ns,
+            .seqno = e->seqno,
+            .line_seqno = e->line_seqno,
+            .line = index_of(lines, e->offset),
             .edge = (uint8_t)((rises ? DEV_GPIO_RISING : DEV_GPIO_FALLING) >> 8),
         };
         events[i].lost = account_edge(&lines->account, &events[i]);
@@ -375,6 +356,6 @@ int seam_read(struct seam_lines_s *lines, struct dev_gpio_event_s *events, unsig
 
 unsigned seam_fds(const struct seam_lines_s *lines, int *fds)
 {
-    fds[0] = gpiod_line_request_get_fd(lines->request);
+    fds[0] = lines->fd;
     return 1;
 }

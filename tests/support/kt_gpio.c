@@ -136,7 +136,7 @@ void kt_gpio_pull(struct kt_gpio_s *g, unsigned offset, bool high)
     ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
     close(fd);
     /* Two edges of a line before its interrupt thread has run become one: a pause lets it run. */
-    kt_sleep_ms(1);
+    kt_sleep_ms(2);
 }
 
 bool kt_gpio_level(struct kt_gpio_s *g, unsigned offset)
