@@ -4,8 +4,9 @@
  *
  * A driver is a const struct driver_s: its name is the prefix of the specs it serves, its class
  * tables are what accessors call. The core validates and binds a request before f_request sees it,
- * and calls f_open / f_close at most once at a time for a device. For a char or uart request it
- * sets `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that has passed.
+ * and calls f_open / f_close at most once at a time for a device. For a char, uart or gpio request
+ * it sets `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that has
+ * passed.
  */
 #ifndef KROUTINE_DRIVER_H
 #define KROUTINE_DRIVER_H
