@@ -123,7 +123,7 @@ static DEV_CHAR_CANCEL(mock_cancel)
 
 static const struct driver_char_s mock_char = DRIVER_CHAR_METHODS(mock);
 static const struct driver_uart_s mock_uart = {DRIVER_CLASS_UART, NULL, NULL};
-static const struct driver_class_table_s mock_gpio = {DRIVER_CLASS_GPIO};
+static const struct driver_class_table_s mock_mem = {DRIVER_CLASS_MEM};
 
 static const struct driver_s mock = {
     .name = "mock",
@@ -134,7 +134,7 @@ static const struct driver_s mock = {
     .f_close = mock_close,
     .f_use = mock_use,
     .classes = {(const struct driver_class_table_s *)&mock_char,
-                (const struct driver_class_table_s *)&mock_uart, &mock_gpio},
+                (const struct driver_class_table_s *)&mock_uart, &mock_mem},
 };
 
 static struct kt_env_s env;
