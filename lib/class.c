@@ -122,20 +122,7 @@ static DEV_CHAR_REQUEST(char_request)
 
 static DEV_CHAR_CANCEL(char_cancel)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_char_s *drv = acc->drv;
-    error_t err;
-
-    if (!dev)
-        return -EBUSY;
-    if (!drv->f_cancel)
-        return -ENOTSUP;
-    KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
-    kr_device_leave(dev);
-    if (!err)
-        kr_class_take_back(&rq->base);
-    return err;
+    return KR_CLASS_CANCEL(acc, rq);
 }
 
 static const struct driver_char_s char_front = DRIVER_CHAR_METHODS(char);
@@ -173,20 +160,7 @@ static DEV_TIMER_REQUEST(timer_request)
 
 static DEV_TIMER_CANCEL(timer_cancel)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_timer_s *drv = acc->drv;
-    error_t err;
-
-    if (!dev)
-        return -EBUSY;
-    if (!drv->f_cancel)
-        return -ENOTSUP;
-    KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
-    kr_device_leave(dev);
-    if (!err)
-        kr_class_take_back(&rq->base);
-    return err;
+    return KR_CLASS_CANCEL(acc, rq);
 }
 
 static DEV_TIMER_GET_VALUE(timer_get_value)

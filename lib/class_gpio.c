@@ -48,20 +48,7 @@ static DEV_GPIO_REQUEST(gpio_request)
 
 static DEV_GPIO_CANCEL(gpio_cancel)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_gpio_s *drv = acc->drv;
-    error_t err;
-
-    if (!dev)
-        return -EBUSY;
-    if (!drv->f_cancel)
-        return -ENOTSUP;
-    KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
-    kr_device_leave(dev);
-    if (!err)
-        kr_class_take_back(&rq->base);
-    return err;
+    return KR_CLASS_CANCEL(acc, rq);
 }
 
 /* Calls operation `op` of the driver, if the device is open and the driver has it. */

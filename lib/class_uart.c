@@ -131,19 +131,7 @@ static DEV_UART_REQUEST(uart_request)
 
 static DEV_UART_CANCEL(uart_cancel)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    error_t err;
-
-    if (!dev)
-        return -EBUSY;
-    if (!acc->drv->f_cancel)
-        return -ENOTSUP;
-    KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = kr_class_enter(dev) ? -EBUSY : acc->drv->f_cancel(acc, rq);
-    kr_device_leave(dev);
-    if (!err)
-        kr_class_take_back(&rq->base);
-    return err;
+    return KR_CLASS_CANCEL(acc, rq);
 }
 
 const struct driver_uart_s kr_uart_front = DRIVER_UART_METHODS(uart);

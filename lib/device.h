@@ -160,4 +160,20 @@ static inline void kr_class_hand_over(struct device_s *dev, struct dev_request_s
     kr_store_relaxed(&rq->kr.mark, KR_IN_FLIGHT);
 }
 
+/* What the cancel operation of every class does, with the types of the class. */
+#define KR_CLASS_CANCEL(acc, rq)                                                                   \
+    ({                                                                                             \
+        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
+        error_t err_ = !dev_ ? -EBUSY : !(acc)->drv->f_cancel ? -ENOTSUP : 0;                      \
+                                                                                                   \
+        if (!err_) {                                                                               \
+            KR_CHECK(kr_check_cancel_slow(&(rq)->base));                                           \
+            err_ = kr_class_enter(dev_) ? -EBUSY : (acc)->drv->f_cancel((acc), (rq));              \
+            kr_device_leave(dev_);                                                                 \
+            if (!err_)                                                                             \
+                kr_class_take_back(&(rq)->base);                                                   \
+        }                                                                                          \
+        err_;                                                                                      \
+    })
+
 #endif
