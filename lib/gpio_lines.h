@@ -41,7 +41,7 @@ struct kr_lines_ops_s {
 struct kr_lines_config_s {
     const struct kr_lines_ops_s *ops;
     struct device_s *dev;
-    unsigned count;  /* lines */
+    unsigned count;  /* lines; 0: every operation is refused, with -EINVAL */
     uint32_t cap;    /* enum dev_gpio_capability_e */
     unsigned buffer; /* edges that the ring holds */
     bool eager;      /* the driver's own buffer is short: read at once, whoever waits or not */
@@ -83,11 +83,12 @@ struct kr_lines_finder_s {
     void *pv;
 };
 
-/* "CHIP/LINES" into its parts: CHIP in a buffer, LINES as the rest. -EINVAL with a text. */
+/* "CHIP/LINES" into its parts: CHIP in a buffer, LINES as the rest, NULL for "CHIP", a device that
+   holds no lines and tells of all. -EINVAL with a text. */
 error_t kr_lines_split(char *chip, size_t size, const char **lines, const char *driver,
                        const char *address);
-/* LINES, "GPIO17,4-7,GPIO27": their offsets, in that order. The number, or a negative errno with a
-   text: -ENOENT, -EINVAL, -E2BIG more than DEV_GPIO_LINES_MAX. */
+/* LINES, "GPIO17,4-7,GPIO27": their offsets, in that order. The number, 0 for NULL, or a negative
+   errno with a text: -ENOENT, -EINVAL, -E2BIG more than DEV_GPIO_LINES_MAX. */
 int kr_lines_parse(uint32_t *offsets, const char *lines, const struct kr_lines_finder_s *finder);
 
 struct kr_lines_keys_s {

@@ -15,16 +15,16 @@ error_t kr_lines_split(char *chip, size_t size, const char **lines, const char *
 {
     const char *begin = strncmp(address, "/dev/", 5) == 0 ? address + 5 : address;
     const char *slash = strchr(begin, '/');
-    size_t length = slash ? (size_t)(slash - begin) : 0;
+    size_t length = slash ? (size_t)(slash - begin) : strlen(begin);
 
-    if (!slash || !length || !slash[1])
+    if (!length || (slash && !slash[1]))
         return device_error(-EINVAL, "'%s': use %s:CHIP/LINES, as in %s:gpiochip0/4-7", address,
                             driver, driver);
     if (length >= size)
         return device_error(-EINVAL, "'%s': the name of the chip is too long", address);
     memcpy(chip, begin, length);
     chip[length] = 0;
-    *lines = slash + 1;
+    *lines = slash ? slash + 1 : NULL;
     return 0;
 }
 
@@ -94,7 +94,7 @@ int kr_lines_parse(uint32_t *offsets, const char *lines, const struct kr_lines_f
     char word[NAME_MAX_LINE];
     int count = 0;
 
-    for (;;) {
+    while (lines) {
         size_t length = strcspn(lines, ",");
         error_t err;
 
@@ -109,6 +109,7 @@ int kr_lines_parse(uint32_t *offsets, const char *lines, const struct kr_lines_f
             return count;
         lines += length + 1;
     }
+    return 0;
 }
 
 static uint32_t flag_of(const struct device_spec_s *spec, const char *key, const uint32_t *flags)
@@ -139,6 +140,8 @@ error_t kr_lines_keys(struct kr_lines_keys_s *keys, const struct device_spec_s *
     keys->has_value = device_spec_has(spec, "value");
     keys->realtime = device_spec_uint(spec, "clock", 0);
     keys->buffer = (unsigned)device_spec_uint(spec, "buffer", 1024);
+    if (!count && (keys->mode.flags || keys->mode.debounce_us || keys->has_value))
+        return device_error(-EINVAL, "a chip without lines has no mode: CHIP/LINES?mode=...");
     if (count < 64 && keys->values >> count)
         return device_error(-EINVAL, "value: has bits beyond the %u line%s", count,
                             count == 1 ? "" : "s");

@@ -30,6 +30,7 @@ struct gpiod_s {
     char path[64];
     char label[32];
     unsigned count;
+    unsigned told; /* lines of which the device tells: `count`, or all of the chip */
     uint32_t offset[DEV_GPIO_LINES_MAX];
     char consumer[32];
     struct kr_lines_keys_s keys;
@@ -263,8 +264,9 @@ static error_t make_lines(struct gpiod_s *g, struct device_s *dev)
     for (unsigned i = 0; i < g->count; i++)
         modes[i] = g->keys.mode;
     err = kr_lines_create(&g->lines, &config, g);
-    if (!err)
-        err = open_watch(g, device_runtime(dev));
+    if (err || !g->count) /* nothing is held, nothing can happen */
+        return err;
+    err = open_watch(g, device_runtime(dev));
     if (err)
         return err;
     watch_node(g);
@@ -297,6 +299,7 @@ static error_t open_lines(struct gpiod_s *g, struct device_s *dev, const struct 
     if (count < 0)
         return count;
     g->count = (unsigned)count;
+    g->told = lines ? g->count : finder.count;
     snprintf(g->consumer, sizeof(g->consumer), "%s",
              device_spec_string(spec, "consumer", "libkroutine"));
     err = kr_lines_keys(&g->keys, spec, g->count);
@@ -338,7 +341,8 @@ static void gpiod_close(struct device_s *dev)
     kr_lines_close(g->lines, -ECANCELED);
     kr_or(&g->calls, SHUT);
     leave(g);
-    kr_watch_close(&g->watch);
+    if (g->count)
+        kr_watch_close(&g->watch);
 }
 
 static void gpiod_free(struct device_s *dev)
@@ -387,7 +391,7 @@ static DEV_GPIO_INFO(gpiod_info)
     memset(info, 0, sizeof(*info));
     snprintf(info->chip, sizeof(info->chip), "%s", g->path + strlen("/dev/"));
     snprintf(info->label, sizeof(info->label), "%s", g->label);
-    info->lines = g->count;
+    info->lines = g->told;
     info->cap = seam_cap;
     return 0;
 }
@@ -399,12 +403,12 @@ static DEV_GPIO_LINE_INFO(gpiod_line_info)
     struct seam_chip_s *chip;
     error_t err;
 
-    if (io >= g->count)
+    if (io >= g->told)
         return -EINVAL;
     err = seam_chip_open(&chip, g->path);
     if (err)
         return err == -ENOENT ? -ENODEV : err;
-    err = seam_chip_line(chip, g->offset[io], info);
+    err = seam_chip_line(chip, g->count ? g->offset[io] : io, info);
     seam_chip_close(chip);
     return err;
 }

@@ -39,7 +39,7 @@ struct kr_sim_port_s {
     struct kr_sim_chip_s *chip;
     struct kr_lines_s *lines;
     unsigned side;
-    unsigned count;
+    unsigned count; /* 0: holds none, and tells of all */
     uint32_t offset[DEV_GPIO_LINES_MAX];
     char consumer[32];
     struct kroutine_s kick; /* SCHED_SWITCH: tells `lines`, from the reactor */

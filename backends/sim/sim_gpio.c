@@ -260,7 +260,7 @@ static error_t open_port(struct kr_sim_port_s *port, struct device_s *dev,
         err = make_lines(port, dev, &keys);
     if (!err)
         err = kr_sim_chip_join(&port->chip, device_runtime(dev), name);
-    if (err)
+    if (err || !port->count)
         return err;
     err = begin(port, &keys);
     if (err)
@@ -301,10 +301,12 @@ static void sim_gpio_close(struct device_s *dev)
     struct kr_sim_kicks_s kicks = {.count = 0};
 
     kr_lines_close(port->lines, -ECANCELED);
-    pthread_mutex_lock(&port->chip->lock);
-    kr_sim_chip_release(port, &kicks);
-    pthread_mutex_unlock(&port->chip->lock);
-    execute(&kicks);
+    if (port->count) {
+        pthread_mutex_lock(&port->chip->lock);
+        kr_sim_chip_release(port, &kicks);
+        pthread_mutex_unlock(&port->chip->lock);
+        execute(&kicks);
+    }
     kr_sim_chip_leave(port->chip);
 }
 
@@ -354,25 +356,31 @@ static DEV_GPIO_INFO(sim_gpio_info)
     memset(info, 0, sizeof(*info));
     snprintf(info->chip, sizeof(info->chip), "%s", port->chip->name);
     snprintf(info->label, sizeof(info->label), "sim-gpio");
-    info->lines = port->count;
+    info->lines = port->count ? port->count : KR_SIM_WIRES;
     info->cap = cap_of(port->first_uapi);
     return 0;
 }
 
 static DEV_GPIO_LINE_INFO(sim_gpio_line_info)
 {
-    struct kr_sim_port_s *port = port_of(acc->dev);
+    const struct kr_sim_port_s *port = port_of(acc->dev), *holder;
+    const struct kr_sim_wire_s *wire;
 
-    if (io >= port->count)
+    if (io >= (port->count ? port->count : KR_SIM_WIRES))
         return -EINVAL;
     memset(info, 0, sizeof(*info));
-    snprintf(info->name, sizeof(info->name), "GPIO%u", port->offset[io]);
-    snprintf(info->consumer, sizeof(info->consumer), "%s", port->consumer);
-    info->offset = port->offset[io];
-    info->used = true;
+    info->offset = port->count ? port->offset[io] : io;
+    info->mode = DEV_GPIO_INPUT; /* as a line is that nobody has touched */
+    snprintf(info->name, sizeof(info->name), "GPIO%u", info->offset);
     pthread_mutex_lock(&port->chip->lock);
-    info->mode = port->mode[io].flags;
-    info->debounce_us = port->mode[io].debounce_us;
+    wire = &port->chip->wire[info->offset];
+    holder = wire->port[port->side];
+    if (holder) {
+        info->used = true;
+        snprintf(info->consumer, sizeof(info->consumer), "%s", holder->consumer);
+        info->mode = holder->mode[wire->index[port->side]].flags;
+        info->debounce_us = holder->mode[wire->index[port->side]].debounce_us;
+    }
     pthread_mutex_unlock(&port->chip->lock);
     return 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Modes and values of lines, at once and by request; names, holders, and what cannot be. */
+#include <stdio.h>
+
 #include "kt_gpio.h"
 
 static struct kt_env_s env;
@@ -219,6 +221,48 @@ START_TEST(a_held_line_names_its_holder)
 }
 END_TEST
 
+/* "CHIP" without lines: tells of all, takes none. */
+START_TEST(a_chip_without_lines)
+{
+    struct device_gpio_s chip = DEVICE_ACCESSOR_INIT, other = DEVICE_ACCESSOR_INIT;
+    struct dev_gpio_line_info_s line;
+    struct dev_gpio_info_s info;
+    struct kt_gop_s op;
+    uint64_t data;
+    char spec[80];
+
+    kt_gpio_open(&g, &env, _i, "2-3", "mode=output&value=1&consumer=thermostat");
+    snprintf(spec, sizeof spec, "%s?mode=input", g.chip);
+    ck_assert_int_eq(device_get_accessor_by_path(&chip.base, kroutine_runtime_devices(env.rt), spec,
+                                                 DRIVER_CLASS_GPIO),
+                     -EINVAL);
+    ck_assert_ptr_nonnull(strstr(kroutine_error_text(), "CHIP/LINES"));
+    ck_assert_int_eq(device_get_accessor_by_path(&chip.base, kroutine_runtime_devices(env.rt),
+                                                 g.chip, DRIVER_CLASS_GPIO),
+                     0);
+    ck_assert_int_eq(DEVICE_OP(&chip, info, &info), 0);
+    ck_assert_uint_ge(info.lines, KT_GPIO_LINES);
+    ck_assert_int_eq(DEVICE_OP(&chip, line_info, 2, &line), 0);
+    ck_assert_str_eq(line.consumer, "thermostat");
+    ck_assert(line.used && line.offset == 2 && (line.mode & DEV_GPIO_OUTPUT));
+    ck_assert_int_eq(DEVICE_OP(&chip, line_info, 4, &line), 0);
+    ck_assert(!line.used && line.offset == 4);
+    ck_assert_int_eq(DEVICE_OP(&chip, line_info, (uint16_t)info.lines, &line), -EINVAL);
+    /* It has no lines to do anything with. */
+    ck_assert_int_eq(DEVICE_OP(&chip, get_input, 0, 0, &data), -EINVAL);
+    ck_assert_int_eq(DEVICE_OP(&chip, set_output, 0, 0, 1, 1), -EINVAL);
+    ck_assert_int_eq(DEVICE_OP(&chip, set_mode, 0, 0, 1, DEV_GPIO_INPUT, 0), -EINVAL);
+    ck_assert_int_eq(device_start(&chip.base), -EINVAL);
+    kt_gop_init(&op, DEV_GPIO_GET_INPUT, 0, 0);
+    kt_gop_submit(&op, &chip);
+    kt_gop_expect(&op, &env, -EINVAL);
+    ck_assert_int_eq(kt_gpio_lookup(&g, &other, "0", "mode=input"), 0); /* nobody holds it */
+    device_put_accessor(&other.base);
+    device_put_accessor(&chip.base);
+    kt_gpio_close(&g);
+}
+END_TEST
+
 START_TEST(specs_that_cannot_be)
 {
     struct device_gpio_s other = DEVICE_ACCESSOR_INIT;
@@ -343,6 +387,7 @@ Suite *kt_suite(void)
     kt_add_loop(s, modes_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, requests_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, a_held_line_names_its_holder, n, kt_gpio_label, 30);
+    kt_add_loop(s, a_chip_without_lines, n, kt_gpio_label, 30);
     kt_add_loop(s, a_chip_that_is_not_there, KT_MODES, kt_mode_label, 10);
     kt_add_loop(s, specs_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, toggles_of_two_threads, n, kt_gpio_label, 30);
