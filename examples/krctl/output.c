@@ -45,6 +45,21 @@ bool bytes_printf(struct bytes_s *to, const char *format, ...)
     return len >= 0 && (size_t)len < sizeof(text) && bytes_add(to, text, (size_t)len);
 }
 
+bool bytes_json(struct bytes_s *to, const char *text)
+{
+    bool done = bytes_add(to, "\"", 1);
+
+    for (; done && *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            done = bytes_printf(to, "\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            done = bytes_printf(to, "\\u%04x", (unsigned)*text);
+        else
+            done = bytes_add(to, text, 1);
+    }
+    return done && bytes_add(to, "\"", 1);
+}
+
 static void submit(struct output_s *out)
 {
     struct bytes_s written = out->current;

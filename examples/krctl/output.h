@@ -21,6 +21,7 @@ struct bytes_s {
 bool bytes_add(struct bytes_s *to, const void *data, size_t size);
 bool bytes_printf(struct bytes_s *to, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+bool bytes_json(struct bytes_s *to, const char *text); /* as a string of JSON, quotes included */
 
 struct output_s {
     struct session_s *session;

@@ -65,6 +65,28 @@ bool port_spec(char spec[PORT_SPEC_MAX], const char *port, enum driver_class_e c
     return true;
 }
 
+/* Whether the spec has `key`, of `len` bytes. */
+static bool has_key(const char *spec, const char *key, size_t len)
+{
+    const char *at = strchr(spec, '?');
+
+    while (at != NULL) {
+        if (strncmp(at + 1, key, len) == 0 && at[1 + len] == '=')
+            return true;
+        at = strchr(at + 1, '&');
+    }
+    return false;
+}
+
+void port_add_key(char spec[PORT_SPEC_MAX], const char *key_value)
+{
+    size_t len = strlen(spec);
+
+    if (!has_key(spec, key_value, strcspn(key_value, "=")))
+        snprintf(spec + len, PORT_SPEC_MAX - len, "%c%s", strchr(spec, '?') != NULL ? '&' : '?',
+                 key_value);
+}
+
 /* The path behind a port, for hints; "" when there is none. */
 static void find_path(char *path, size_t size, const char *port)
 {

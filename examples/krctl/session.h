@@ -63,6 +63,9 @@ int session_open_port(struct session_s *s, struct device_accessor_s *acc, const 
 #define PORT_SPEC_MAX 16384
 bool port_spec(char spec[PORT_SPEC_MAX], const char *port, enum driver_class_e cl);
 
+/* Adds "key=value" unless the spec has the key already. */
+void port_add_key(char spec[PORT_SPEC_MAX], const char *key_value);
+
 /* Opens a spec; hints are about what the user has called it. */
 int session_open_spec(struct session_s *s, struct device_accessor_s *acc, const char *spec,
                       const char *port, enum driver_class_e cl);

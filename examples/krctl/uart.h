@@ -31,7 +31,4 @@ extern const char *const uart_line_names[];
 /* "DTR on   RTS off …", or {"dtr":true,…}. */
 void uart_add_lines(struct bytes_s *to, uint32_t lines, bool json);
 
-/* A string of JSON, quotes included. */
-void uart_add_string(struct bytes_s *to, const char *text);
-
 #endif

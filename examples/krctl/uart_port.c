@@ -34,29 +34,6 @@ static void address(char path[PATH_MAX], const char *spec)
     path[len] = '\0';
 }
 
-/* Whether the spec has `key`, of `len` bytes. */
-static bool has_key(const char *spec, const char *key, size_t len)
-{
-    const char *at = strchr(spec, '?');
-
-    while (at != NULL) {
-        if (strncmp(at + 1, key, len) == 0 && at[1 + len] == '=')
-            return true;
-        at = strchr(at + 1, '&');
-    }
-    return false;
-}
-
-/* Adds "key=value" unless the spec has the key already. */
-static void add_key(char spec[PORT_SPEC_MAX], const char *key_value)
-{
-    size_t len = strlen(spec);
-
-    if (!has_key(spec, key_value, strcspn(key_value, "=")))
-        snprintf(spec + len, PORT_SPEC_MAX - len, "%c%s", strchr(spec, '?') != NULL ? '&' : '?',
-                 key_value);
-}
-
 static const char *parity_key(tcflag_t flags)
 {
     if (!(flags & PARENB))
@@ -71,12 +48,12 @@ static void add_present(char spec[PORT_SPEC_MAX], const struct termios *now)
     static const char *const data[] = {"data=5", "data=6", "data=7", "data=8"};
     tcflag_t size = now->c_cflag & CSIZE;
 
-    add_key(spec, data[size == CS5 ? 0 : size == CS6 ? 1 : size == CS7 ? 2 : 3]);
-    add_key(spec, parity_key(now->c_cflag));
-    add_key(spec, now->c_cflag & CSTOPB ? "stop=2" : "stop=1");
-    add_key(spec, now->c_cflag & CRTSCTS ? "flow=rtscts"
-                  : now->c_iflag & IXON  ? "flow=xonxoff"
-                                         : "flow=none");
+    port_add_key(spec, data[size == CS5 ? 0 : size == CS6 ? 1 : size == CS7 ? 2 : 3]);
+    port_add_key(spec, parity_key(now->c_cflag));
+    port_add_key(spec, now->c_cflag & CSTOPB ? "stop=2" : "stop=1");
+    port_add_key(spec, now->c_cflag & CRTSCTS ? "flow=rtscts"
+                       : now->c_iflag & IXON  ? "flow=xonxoff"
+                                              : "flow=none");
 }
 
 int uart_open(struct session_s *s, struct device_uart_s *uart, const char *port, const char *keys,
@@ -101,7 +78,7 @@ int uart_open(struct session_s *s, struct device_uart_s *uart, const char *port,
     }
     if (strncmp(spec, "tty:", 4) == 0) {
         for (; *defaults != NULL; defaults++)
-            add_key(spec, *defaults);
+            port_add_key(spec, *defaults);
         address(path, spec);
         fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd >= 0 && tcgetattr(fd, &now) == 0)

@@ -49,20 +49,6 @@ static error_t gather(struct facts_s *f, const struct device_uart_s *uart)
 
 /* --- JSON --- */
 
-void uart_add_string(struct bytes_s *to, const char *text)
-{
-    bytes_add(to, "\"", 1);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            bytes_printf(to, "\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            bytes_printf(to, "\\u%04x", *text);
-        else
-            bytes_add(to, text, 1);
-    }
-    bytes_add(to, "\"", 1);
-}
-
 static const char *boolean(bool value)
 {
     return value ? "true" : "false";
@@ -93,7 +79,7 @@ void uart_add_lines(struct bytes_s *to, uint32_t lines, bool json)
 static void add_json(struct bytes_s *to, const struct facts_s *f, const char *port)
 {
     bytes_printf(to, "{\"port\":");
-    uart_add_string(to, port);
+    bytes_json(to, port);
     bytes_printf(to, ",\"baud\":%" PRIu32 ",\"data\":%u,\"parity\":\"%s\",\"stop\":%u",
                  f->config.baudrate, f->config.data_bits, parities[f->config.parity],
                  f->config.stop_bits);
