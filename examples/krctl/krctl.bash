@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Completion of krctl for bash: commands, options, drivers and serial ports, keys of a spec.
+# Completion of krctl for bash: commands, options, drivers, serial ports, chips and their lines, keys
+# of a spec.
 
 # _krctl_spec WORD: paths, names of ports, and specs.
 _krctl_spec() {
@@ -31,6 +32,44 @@ _krctl_spec() {
     esac
 }
 
+# _krctl_gpio COMMAND WORD: chips and names of lines, and specs.
+_krctl_gpio() {
+    local word=$2 drivers="gpiod: sim-gpio:"
+    case $word in
+    *\?*)
+        local keys="mode= pull= active-low= value= events= debounce= kernel-debounce= clock= buffer=
+            consumer="
+        local done=${word%"${word##*[?&]}"}
+        mapfile -t COMPREPLY < <(compgen -P "$done" -W "$keys" -- "${word##*[?&]}")
+        ;;
+    gpiod:*)
+        mapfile -t COMPREPLY < <(compgen -P gpiod: -W "$(_krctl_chips)" -- "${word#*:}")
+        ;;
+    *)
+        case $1 in
+        *list) drivers+=" $(_krctl_chips)" ;;
+        *info) drivers+=" $(_krctl_chips) $(_krctl_lines "")" ;;
+        *set | *until) drivers+=" $(_krctl_lines "=")" ;;
+        *) drivers+=" $(_krctl_lines "")" ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$drivers" -- "$word")
+        ;;
+    esac
+    case ${COMPREPLY[*]} in
+    *[:=] | gpiod:*) compopt -o nospace ;;
+    esac
+}
+
+# Labels that are one word, and names.
+_krctl_chips() {
+    command krctl gpio list 2>/dev/null | sed -n 's/^\([^ ]*\) \[\([^] ]*\)\].*/\1 \2/p'
+}
+
+# _krctl_lines END: names that are one word, with END behind each.
+_krctl_lines() {
+    command krctl gpio info 2>/dev/null | sed -n "s/^\tline *[0-9]*:\t\"\([^\" ]*\)\".*/\1$1/p"
+}
+
 # _krctl_options COMMAND: its long options, and -h.
 _krctl_options() {
     case $1 in
@@ -41,6 +80,12 @@ _krctl_options() {
     "uart show" | "uart set") echo --backend --help --json ;;
     "uart lines") echo --backend --count --help --json --timeout --wait ;;
     "uart break") echo --backend --help ;;
+    "gpio list") echo --backend --help --json ;;
+    "gpio info") echo --backend --by-name --chip --help --json --unquoted ;;
+    "gpio get") echo --active-low --as-is --backend --bias --by-name --chip --consumer --help --hold-period --json --numeric --unquoted ;;
+    "gpio set" | "gpio toggle") echo --active-low --backend --bias --by-name --chip --consumer --count --drive --help --hold-period --json --numeric --quiet --toggle --unquoted --verbose ;;
+    "gpio mon") echo --active-low --backend --banner --bias --by-name --chip --consumer --debounce-period --edges --event-clock --format --help --idle-timeout --json --num-events --quiet --simulate --unquoted ;;
+    "gpio until") echo --active-low --any --backend --bias --by-name --chip --consumer --help --json --numeric --simulate --timeout --unquoted ;;
     demo) echo --backend --baud --help --input --log --seconds --tty ;;
     info) echo --backend --help ;;
     list) echo --help ;;
@@ -57,13 +102,14 @@ _krctl() {
     previous=${words[-2]}
     COMPREPLY=()
 
-    local commands="char demo help info list player uart"
+    local commands="char demo gpio help info list player uart"
     command=${words[1]}
     if [ "${#words[@]}" -gt 2 ]; then
         case $command in
         char) commands="read write cat monitor" place=2 ;;
+        gpio) commands="list info get set toggle mon until" place=2 ;;
         uart) commands="show set lines break" place=2 ;;
-        help) commands="char demo info list player uart" place=2 ;;
+        help) commands="char demo gpio info list player uart" place=2 ;;
         esac
     fi
     [ "$place" -eq 2 ] && command="$command ${words[2]}"
@@ -72,10 +118,22 @@ _krctl() {
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
     elif [[ $previous == --backend || $previous == -B ]]; then
         mapfile -t COMPREPLY < <(compgen -W "auto uring epoll" -- "$word")
+    elif [[ $command == gpio* && $previous == @(--chip|-c) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_krctl_chips) sim-gpio:" -- "$word")
+    elif [[ $command == gpio* && $previous == @(--bias|-b) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "as-is disabled pull-up pull-down" -- "$word")
+    elif [[ $command == gpio* && $previous == @(--edges|-e) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "both rising falling" -- "$word")
+    elif [[ $command == gpio* && $previous == @(--drive|-d) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "push-pull open-drain open-source" -- "$word")
+    elif [[ $command == gpio* && $previous == @(--event-clock|-E) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "monotonic realtime" -- "$word")
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_krctl_options "$command")" -- "$word")
     elif [[ $previous == --input || $previous == --log || $previous == --tty ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    elif [[ $command == gpio* ]]; then
+        _krctl_gpio "$command" "$word"
     elif [ "$place" -eq 2 ] && [ "${#words[@]}" -eq 4 ]; then
         _krctl_spec "$word"
     elif [ "$command" = "uart lines" ]; then

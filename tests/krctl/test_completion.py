@@ -30,6 +30,7 @@ def commands(folder):
     equal(complete("ch", folder), ["char"])
     equal(complete("char mon", folder), ["char", "monitor"])
     equal(complete("uart br", folder), ["uart", "break"])
+    equal(complete("gpio unt", folder), ["gpio", "until"])
     equal(complete("help pl", folder), ["help", "player"])
 
 
@@ -39,6 +40,8 @@ def options(folder):
     equal(complete("char read x --backend ur", folder), ["char", "read", "x", "--backend", "uring"])
     equal(complete("uart lines x dtr=of", folder), ["uart", "lines", "x", "dtr=off"])
     equal(complete("uart set x parity=ev", folder), ["uart", "set", "x", "parity=even"])
+    equal(complete("gpio mon x --edges ri", folder), ["gpio", "mon", "x", "--edges", "rising"])
+    equal(complete("gpio get x --bias pull-u", folder), ["gpio", "get", "x", "--bias", "pull-up"])
 
 
 @case("specs: paths, drivers, keys", needs="bash")
@@ -49,16 +52,19 @@ def specs(folder):
     equal(complete("char read file:./por", folder), ["char", "read", "file:./port-a"])
     equal(complete("char read fi", folder), ["char", "read", "file:"])
     equal(complete("uart show tty:/dev/x?pa", folder), ["uart", "show", "tty:/dev/x?parity="])
+    equal(complete("gpio get sim-", folder), ["gpio", "get", "sim-gpio:"])
+    equal(complete("gpio get sim-gpio:x/0?pu", folder), ["gpio", "get", "sim-gpio:x/0?pull="])
 
 
 @case("the options that are completed are those that the commands have", needs="bash")
 def complete_list(_):
     text = SCRIPT.read_text()
-    for command in re.findall(r'"((?:char|uart) \w+)"|^    (\w+)\) echo', text, re.M):
+    for command in re.findall(r'"((?:char|gpio|uart) \w+)"|^    (\w+)\) echo', text, re.M):
         command = command[0] or command[1]
-        line = next(line for line in text.splitlines() if re.search(rf'\b{command}"?[ )].*echo', line))
-        known = set(re.findall(r"--[a-z]+", run(*command.split(), "--help").out.decode()))
-        for option in re.findall(r"--[a-z]+", line):
+        place = rf'("{command}"|^    {command}\)).*echo'
+        line = next(line for line in text.splitlines() if re.search(place, line))
+        known = set(re.findall(r"--[a-z][a-z-]*", run(*command.split(), "--help").out.decode()))
+        for option in re.findall(r"--[a-z][a-z-]*", line):
             assert option in known, f"{command} has no {option}"
         for option in known - {"--count", "--timeout"}:
             assert option in line, f"{command} {option} is not completed"
