@@ -319,8 +319,8 @@ static int run_toggle(int argc, char **argv)
 
 #define DRIVE_HELP                                                                                 \
     "  -p, --hold-period TIME hold them for TIME; 0: set them and end\n"                           \
-    "  -t, --toggle TIME,...  toggle after these times, over and over; a last 0: once,\n"          \
-    "                         then end\n"                                                          \
+    "  -t, --toggle TIME,...  toggle after these times, over and over; with a last\n"              \
+    "                         0 only once, then end\n"                                             \
     "  -n, --count N          ... and end after N toggles\n"                                       \
     "  -d, --drive DRIVE      push-pull, open-drain, open-source (default push-pull)\n"            \
     "  -v, --verbose          print the values that the lines have, after each change\n"           \
