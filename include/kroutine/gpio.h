@@ -6,6 +6,9 @@
  * A device is a list of lines, 64 at most, numbered from 0 in the order of its spec. A call names
  * the range io_first to io_last of them, and its bit vectors begin there: bit n is line
  * io_first + n. Values are logical: 1 is "active", also where a line is active at low level.
+ *
+ * A device whose spec names a chip and no lines, "gpiod:pinctrl-rp1", holds none of them: it has
+ * f_info, with the number of all lines, and f_line_info, of each. The rest is -EINVAL there.
  */
 #ifndef KROUTINE_GPIO_H
 #define KROUTINE_GPIO_H

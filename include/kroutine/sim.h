@@ -44,11 +44,12 @@
  * open waits for it. Closing an end gives the other one the end of the stream after what is under
  * way (-ENODATA), and -EPIPE for writes, until the end is opened again.
  *
- * The device "sim-gpio:CHIP/LINES?…" is a gpio device, on any runtime. A chip has the lines GPIO0
- * to GPIO63, each a wire with two ends: side=a (the default) and side=b, each held by one device at
- * a time. What one side drives, the other reads; what nobody drives follows the pulls, those of
- * kroutine_sim_gpio_pull() before those of the modes, and is 0 without. Beside the keys of all gpio
- * devices (kroutine-gpio(3)):
+ * The device "sim-gpio:CHIP/LINES?…" is a gpio device, on any runtime; "sim-gpio:CHIP" is one that
+ * holds no lines and tells of those of its side. A chip has the lines GPIO0 to GPIO63, each a wire
+ * with two ends: side=a (the default) and side=b, each held by one device at a time. What one side
+ * drives, the other reads; what nobody drives follows the pulls, those of kroutine_sim_gpio_pull()
+ * before those of the modes, and is 0 without. Beside the keys of all gpio devices
+ * (kroutine-gpio(3)):
  *
  *   side=a, side=b     the end of the wires
  *   uapi=1             edges as the first uAPI of Linux tells them: 16 kept for a line, later ones
