@@ -70,8 +70,8 @@ static void add_text(struct bytes_s *to, const struct gpio_s *g,
     else
         snprintf(name, sizeof(name), "unnamed");
     bytes_printf(to, "\tline %3u:\t%-16s %s%s%s", line->offset, name,
-                 krctl_style(output ? KRCTL_BLUE : KRCTL_PLAIN), output ? "output" : "input",
-                 krctl_style(KRCTL_PLAIN));
+                 output ? krctl_style(KRCTL_BLUE) : "", output ? "output" : "input",
+                 output ? krctl_style(KRCTL_PLAIN) : "");
     bytes_printf(to, "%s", line->mode & DEV_GPIO_ACTIVE_LOW ? " active-low" : "");
     if (line->mode & (DEV_GPIO_OPEN_DRAIN | DEV_GPIO_OPEN_SOURCE))
         bytes_printf(to, " drive=%s", drive_of(line->mode));
