@@ -111,22 +111,25 @@ static KROUTINE_EXEC(on_edges)
 
 static struct device_gpio_s finger = DEVICE_ACCESSOR_INIT;
 static struct dev_timer_rq_s move;
-static const unsigned milliseconds[] = {100, 80,  900,  60, 150,
-                                        70,  900, 1000, 500}; /* up, down, … */
+/* Up, down, up … */
+static const unsigned milliseconds[] = {100, 80, 900, 60, 150, 70, 900, 1000, 500};
 static unsigned step;
+
+static void rest(void)
+{
+    move.delay = KROUTINE_MSEC(milliseconds[step++]);
+    done = DEVICE_OP(&timer, request, &move) != 0;
+}
 
 static KROUTINE_EXEC(on_move)
 {
     (void)kr, (void)flags;
-    if (step > 0) /* contacts bounce */
-        for (int i = 0; i < 5; i++)
-            DEVICE_OP(&finger, set_output, 0, 0, 1, 0);
-    if (step == sizeof(milliseconds) / sizeof(milliseconds[0])) {
+    for (int i = 0; i < 5; i++) /* contacts bounce */
+        DEVICE_OP(&finger, set_output, 0, 0, 1, 0);
+    if (step < sizeof(milliseconds) / sizeof(milliseconds[0]))
+        rest();
+    else
         done = true;
-        return;
-    }
-    move.delay = KROUTINE_MSEC(milliseconds[step++]);
-    done = DEVICE_OP(&timer, request, &move) != 0;
 }
 
 /* --- start and end --- */
@@ -167,7 +170,7 @@ int main(int argc, char **argv)
         edges.event.size = sizeof(list) / sizeof(list[0]);
         DEVICE_OP(&button, request, &edges);
         if (argc < 2)
-            kroutine_exec(&move.base.kr);
+            rest();
     }
     while (ok && !done && kroutine_runtime_wait(rt, -1) >= 0)
         fflush(stdout);

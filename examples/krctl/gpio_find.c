@@ -248,51 +248,68 @@ static int add_spec(struct gpio_s *g, const char *word)
 }
 
 /* A name that is looked for on all chips of this machine. */
+struct search_s {
+    const char *name;
+    unsigned chips;
+    unsigned unread; /* chips that could not be opened */
+    unsigned hits;
+    char found[32];  /* the chip with the last hit */
+    char where[160]; /* all of them */
+};
+
+static void search_chip(struct gpio_s *g, struct search_s *s, const char *name)
+{
+    struct device_s *tree = kroutine_runtime_devices(g->session.runtime);
+    struct device_gpio_s chip = DEVICE_ACCESSOR_INIT;
+    struct dev_gpio_info_s info;
+    char spec[64];
+    size_t len = strlen(s->where);
+    uint32_t offset;
+    unsigned here = 0;
+
+    snprintf(spec, sizeof(spec), "gpiod:%.31s", name);
+    if (device_get_accessor_by_path(&chip.base, tree, spec, DRIVER_CLASS_GPIO) != 0 ||
+        DEVICE_OP(&chip, info, &info) != 0)
+        s->unread++;
+    else
+        here = count_named(&chip, info.lines, s->name, &offset);
+    device_put_accessor(&chip.base);
+    if (here == 0)
+        return;
+    s->hits += here;
+    snprintf(s->found, sizeof(s->found), "%.31s", name);
+    snprintf(s->where + len, sizeof(s->where) - len, " %.31s", name);
+}
+
+static int explain_search(const struct search_s *s)
+{
+    if (s->chips == 0) {
+        krctl_fail("no line '%s': this machine has no GPIO chips, no /dev/gpiochip*", s->name);
+        krctl_hint("a simulated chip: sim-gpio:demo/GPIO17");
+    } else if (s->hits > 1) {
+        krctl_fail("several lines are called '%s', of:%s", s->name, s->where);
+        krctl_hint("--chip, or a spec such as gpiod:CHIP/LINE");
+    } else {
+        krctl_fail("no chip has a line called '%s'%s", s->name,
+                   s->unread > 0 ? ", as far as they can be opened" : "");
+        krctl_hint("krctl gpio info");
+    }
+    return KRCTL_FAILED;
+}
+
 static int add_name(struct gpio_s *g, const char *name)
 {
-    char chips[CHIPS][32], where[160] = "";
-    unsigned count = gpio_chips(chips, CHIPS), hits = 0, unread = 0;
-    const char *found = NULL;
-    uint32_t offset = 0;
+    struct search_s s = {.name = name};
+    char chips[CHIPS][32];
     error_t err = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        struct device_gpio_s chip = DEVICE_ACCESSOR_INIT;
-        struct dev_gpio_info_s info;
-        char spec[64];
-
-        snprintf(spec, sizeof(spec), "gpiod:%.31s", chips[i]);
-        err = device_get_accessor_by_path(&chip.base, kroutine_runtime_devices(g->session.runtime),
-                                          spec, DRIVER_CLASS_GPIO);
-        if (err == 0 && DEVICE_OP(&chip, info, &info) == 0) {
-            unsigned here = count_named(&chip, info.lines, name, &offset);
-            size_t len = strlen(where);
-
-            hits += here;
-            found = here > 0 ? chips[i] : found;
-            snprintf(where + len, sizeof(where) - len, "%s%.31s", here > 0 ? " " : "",
-                     here > 0 ? chips[i] : "");
-        } else {
-            unread++;
-        }
-        device_put_accessor(&chip.base);
-    }
-    if (hits == 1) {
-        struct gpio_group_s *group = gpio_add_chip(g, found, &err);
-
-        return group != NULL ? add_part(group, name) : no_chip(found, err);
-    }
-    if (count == 0)
-        krctl_fail("no line '%s': this machine has no GPIO chips, no /dev/gpiochip*", name);
-    else if (hits > 1)
-        krctl_fail("several lines are called '%s', of:%s", name, where);
-    else
-        krctl_fail("no chip has a line called '%s'%s", name,
-                   unread > 0 ? ", as far as they can be opened" : "");
-    krctl_hint(hits > 1     ? "--chip, or a spec such as gpiod:CHIP/LINE"
-               : count == 0 ? "a simulated chip: sim-gpio:demo/GPIO17"
-                            : "krctl gpio info");
-    return KRCTL_FAILED;
+    s.chips = gpio_chips(chips, CHIPS);
+    for (unsigned i = 0; i < s.chips; i++)
+        search_chip(g, &s, chips[i]);
+    if (s.hits != 1)
+        return explain_search(&s);
+    struct gpio_group_s *group = gpio_add_chip(g, s.found, &err);
+    return group != NULL ? add_part(group, name) : no_chip("gpiod:", err);
 }
 
 int gpio_add(struct gpio_s *g, const char *word)

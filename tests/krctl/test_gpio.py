@@ -21,6 +21,11 @@ def gpio(*arguments, **options):
     return run("gpio", *arguments, **options)
 
 
+def watch(*arguments):
+    """A krctl whose output can be read line by line: what readline() buffers, end() would miss."""
+    return start("gpio", *arguments, bufsize=0)
+
+
 def lines_of(result):
     return [json.loads(line) for line in result.out.splitlines()]
 
@@ -109,7 +114,7 @@ def set_lines(_):
 @case("set holds lines until a signal, and says so")
 def hold(_):
     for number in signal.SIGINT, signal.SIGTERM:
-        process = start("gpio", "set", "sim-gpio:a/0=1")
+        process = watch("set", "sim-gpio:a/0=1")
         equal(process.stderr.readline(), b'krctl: holding "GPIO0"=active; Ctrl-C lets go\n')
         assert process.poll() is None
         process.send_signal(number)
@@ -159,7 +164,7 @@ def mon(_):
 @case("mon ends cleanly with a signal, its summary included")
 def mon_signal(_):
     for number in signal.SIGINT, signal.SIGTERM:
-        process = start("gpio", "mon", "sim-gpio:demo/0", "--banner", "--simulate", "5ms")
+        process = watch("mon", "sim-gpio:demo/0", "--banner", "--simulate", "5ms")
         equal(process.stdout.readline(), b'# watching "GPIO0"\n')
         process.stdout.readline()
         process.send_signal(number)
@@ -365,14 +370,14 @@ def kernel(_):
         pull.write("pull-up")
     equal(gpio("get", "door").out, b'"door"=active\n')
     contains(gpio("get", "twin", expected=1).err, "several lines")
-    process = start("gpio", "set", "-c", chip, "0=1", "1=0", "-C", "test")
+    process = watch("set", "-c", chip, "0=1", "1=0", "-C", "test")
     process.stderr.readline()
     equal([open(wire(line, "value")).read().strip() for line in (0, 1)], ["1", "0"])
     contains(gpio("info", chip).out, b'consumer="test"')
     contains(gpio("get", "-c", chip, "1", expected=1).err, "held by 'test'")
     process.send_signal(signal.SIGINT)
     end(process, 130)
-    process = start("gpio", "mon", "door", "--banner", "-n", "2", "-F", "%E")
+    process = watch("mon", "door", "--banner", "-n", "2", "-F", "%E")
     process.stdout.readline()
     for level in "pull-down", "pull-up":
         with open(wire(3, "pull"), "w") as pull:
