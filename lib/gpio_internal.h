@@ -39,11 +39,10 @@ struct kr_lines_s {
     bool realtime;
     uint32_t refs; /* atomic: the driver's, the pumper's, an armed timer's */
 
-    /* Atomic: the value of each output, or that it gets when it becomes one. Whoever changes it
-       counts `version` up, then sets the lines until no one else has changed it meanwhile: the last
-       to call the driver has the newest values, without a lock. */
+    /* Atomic: the value of each output, or that it gets when it becomes one. Whoever has changed it
+       gives it to the driver until it is then still what the driver got: of all calls of the driver
+       the last one had the newest values, without a lock. */
     uint64_t latch;
-    uint32_t version;
     uint64_t outputs; /* atomic: lines that are */
 
     pthread_mutex_t lock;                   /* guards what follows, up to the mark */

@@ -18,20 +18,21 @@
 
 /* --- values --- */
 
-/* `mask` to the values of the latch, until nobody has changed it meanwhile. */
-static error_t drive(struct kr_lines_s *l, uint64_t mask)
+/* `mask` to the values of the latch, until these are what the driver got last. */
+static inline error_t drive(struct kr_lines_s *l, uint64_t mask, uint64_t values)
 {
-    uint32_t version;
+    uint64_t now;
     error_t err;
 
     mask &= kr_load(&l->outputs);
-    if (!mask)
+    if (kr_unlikely(!mask))
         return 0;
-    do {
-        version = kr_load(&l->version);
-        err = l->ops->set(l, mask, kr_load(&l->latch));
-    } while (!err && version != kr_load(&l->version));
-    return err;
+    for (;; values = now) {
+        err = l->ops->set(l, mask, values);
+        now = kr_load(&l->latch);
+        if (kr_likely(!((now ^ values) & mask)) || err)
+            return err;
+    }
 }
 
 error_t kr_lines_set_output(struct kr_lines_s *l, unsigned first, unsigned last, uint64_t set_mask,
@@ -39,7 +40,7 @@ error_t kr_lines_set_output(struct kr_lines_s *l, unsigned first, unsigned last,
 {
     uint64_t range, old, new;
 
-    if (last >= l->count)
+    if (kr_unlikely(last >= l->count))
         return -EINVAL;
     range = kr_lines_mask(first, last);
     set_mask <<= first;
@@ -48,8 +49,7 @@ error_t kr_lines_set_output(struct kr_lines_s *l, unsigned first, unsigned last,
     do
         new = (old & ~range) | ((set_mask ^ (old & (set_mask ^ clear_mask))) & range);
     while (!kr_cas(&l->latch, &old, new));
-    kr_add(&l->version, 1);
-    return drive(l, range & ~(~set_mask & clear_mask));
+    return drive(l, range & ~(~set_mask & clear_mask), new);
 }
 
 error_t kr_lines_get_input(struct kr_lines_s *l, unsigned first, unsigned last, uint64_t *data)
@@ -162,12 +162,11 @@ static error_t make_unrest(struct kr_lines_s *l, const struct kr_line_mode_s *mo
     return 0;
 }
 
-/* With the pump. `values`: of outputs. */
-static error_t configure(struct kr_lines_s *l, const struct kr_line_mode_s *modes, bool watching,
-                         uint64_t values)
+/* With the pump. */
+static error_t configure(struct kr_lines_s *l, const struct kr_line_mode_s *modes, bool watching)
 {
     struct kr_line_mode_s asked[DEV_GPIO_LINES_MAX];
-    uint64_t levels, begins;
+    uint64_t values = kr_load(&l->latch), now, levels, begins;
     error_t err = make_unrest(l, modes);
 
     for (unsigned i = 0; i < l->count; i++) {
@@ -180,8 +179,12 @@ static error_t configure(struct kr_lines_s *l, const struct kr_line_mode_s *mode
         return err;
     begins = l->debounce;
     take_over(l, modes, asked, watching);
+    /* Somebody has set outputs while the driver had the old values. */
+    now = kr_load(&l->latch);
+    if (now != values)
+        err = drive(l, kr_lines_all(l), now);
     begins = l->debounce & ~begins;
-    if (begins) { /* debounce begins at the level of now */
+    if (!err && begins) { /* debounce begins at the level of now */
         err = l->ops->get(l, begins, &levels);
         if (err)
             return err;
@@ -200,7 +203,7 @@ error_t kr_lines_begin(struct kr_lines_s *l, const struct kr_line_mode_s *modes,
         err = validate(l, &modes[i]);
     l->latch = values;
     if (!err)
-        err = configure(l, modes, false, values);
+        err = configure(l, modes, false);
     for (unsigned i = 0; i < l->count && !err; i++)
         as_is |= modes[i].flags & DIRECTIONS ? 0 : 1ull << i;
     as_is &= l->outputs;
@@ -214,7 +217,7 @@ error_t kr_lines_begin(struct kr_lines_s *l, const struct kr_line_mode_s *modes,
 
 error_t kr_lines_watch(struct kr_lines_s *l)
 {
-    return configure(l, l->mode, true, kr_load(&l->latch));
+    return configure(l, l->mode, true);
 }
 
 error_t kr_lines_change_mode(struct kr_lines_s *l, unsigned first, unsigned last, uint64_t mask,
@@ -222,7 +225,6 @@ error_t kr_lines_change_mode(struct kr_lines_s *l, unsigned first, unsigned last
 {
     struct kr_line_mode_s modes[DEV_GPIO_LINES_MAX];
     struct kr_line_mode_s wanted = {mode, debounce_us};
-    uint32_t version = kr_load(&l->version);
     error_t err;
 
     if (last >= l->count)
@@ -244,10 +246,7 @@ error_t kr_lines_change_mode(struct kr_lines_s *l, unsigned first, unsigned last
     if (!(l->cap & DEV_GPIO_CAP_EACH))
         err = same_for_all(l, modes);
     if (!err)
-        err = configure(l, modes, l->watching, kr_load(&l->latch));
-    /* Somebody has set outputs while the driver had the old values. */
-    if (!err && version != kr_load(&l->version))
-        err = drive(l, kr_lines_all(l));
+        err = configure(l, modes, l->watching);
     return err;
 }
 
