@@ -16,7 +16,9 @@
 
 static struct dev_gpio_event_s *ring_at(struct kr_lines_s *l, unsigned index)
 {
-    return &l->ring[(l->ring_head + index) % l->ring_size];
+    unsigned at = l->ring_head + index;
+
+    return &l->ring[at < l->ring_size ? at : at - l->ring_size];
 }
 
 static void ring_drop_oldest(struct kr_lines_s *l)
@@ -100,7 +102,8 @@ static void accept(struct kr_lines_s *l, const struct dev_gpio_event_s *event)
     uint64_t bit = 1ull << event->line;
 
     l->levels = level ? l->levels | bit : l->levels & ~bit;
-    end_untils(l, event->line, level);
+    if (l->until.head)
+        end_untils(l, event->line, level);
     if (wanted(l, event))
         ring_put(l, event);
     else if (l->streaming)

@@ -51,6 +51,7 @@ struct kr_lines_s {
     struct dev_request_queue_root_s until;  /* UNTIL */
     struct dev_request_queue_root_s events; /* EVENT */
     error_t closed;                         /* not 0: every request ends with this */
+    bool fresh;                             /* some of the requests above are not admitted yet */
     bool pumping;
     bool closing; /* a thread waits on `quiet` */
     bool ready;   /* the driver may have edges */
@@ -108,9 +109,9 @@ static inline void kr_lines_hold(struct kr_lines_s *l)
 
 /* With the lock. True: the caller has the pump, and must serve. */
 bool kr_lines_seize(struct kr_lines_s *l);
-/* Without the lock, with the pump: until nothing is left to do now. */
+/* With the lock and the pump, both of which it gives back: until nothing is left to do now. */
 void kr_lines_serve(struct kr_lines_s *l);
-/* Takes the lock; seizes and serves when the device is free. */
+/* With the lock, which it gives back; seizes and serves when the device is free. */
 void kr_lines_pump(struct kr_lines_s *l);
 /* Without the lock, with the pump: executes the kroutines of those that have ended. */
 void kr_lines_execute(struct kr_lines_s *l);

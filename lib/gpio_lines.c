@@ -40,7 +40,6 @@ static struct dev_request_queue_root_s *queue_of(struct kr_lines_s *l,
 void kr_lines_request(struct kr_lines_s *l, struct dev_gpio_rq_s *rq)
 {
     error_t err = rq->io_last < l->count ? 0 : -EINVAL;
-    bool mine;
 
     pthread_mutex_lock(&l->lock);
     if (l->closed)
@@ -53,10 +52,8 @@ void kr_lines_request(struct kr_lines_s *l, struct dev_gpio_rq_s *rq)
     }
     rq->rq_state = DEV_RQ_QUEUED;
     dev_gpio_rq_pushback(queue_of(l, rq), rq);
-    mine = kr_lines_seize(l);
-    pthread_mutex_unlock(&l->lock);
-    if (mine)
-        kr_lines_serve(l);
+    l->fresh |= rq->type == DEV_GPIO_UNTIL || rq->type == DEV_GPIO_EVENT;
+    kr_lines_pump(l);
 }
 
 error_t kr_lines_cancel(struct kr_lines_s *l, struct dev_gpio_rq_s *rq)
@@ -90,6 +87,14 @@ static error_t borrow(struct kr_lines_s *l, bool *mine)
     return err;
 }
 
+static void give_back(struct kr_lines_s *l, bool mine)
+{
+    if (!mine)
+        return;
+    pthread_mutex_lock(&l->lock);
+    kr_lines_serve(l);
+}
+
 error_t kr_lines_set_mode(struct kr_lines_s *l, unsigned first, unsigned last, uint64_t mask,
                           uint32_t mode, uint32_t debounce_us)
 {
@@ -98,8 +103,7 @@ error_t kr_lines_set_mode(struct kr_lines_s *l, unsigned first, unsigned last, u
 
     if (!err)
         err = kr_lines_change_mode(l, first, last, mask, mode, debounce_us);
-    if (mine)
-        kr_lines_serve(l);
+    give_back(l, mine);
     return err;
 }
 
@@ -115,8 +119,7 @@ error_t kr_lines_start(struct kr_lines_s *l)
         l->streaming = true;
         pthread_mutex_unlock(&l->lock);
     }
-    if (mine)
-        kr_lines_serve(l);
+    give_back(l, mine);
     return err;
 }
 
@@ -174,10 +177,10 @@ void kr_lines_close(struct kr_lines_s *l, error_t error)
         pthread_mutex_unlock(&l->lock);
         kr_lines_execute(l);
     } else {
-        pthread_mutex_unlock(&l->lock);
-        if (mine)
+        if (mine) {
             kr_lines_serve(l);
-        pthread_mutex_lock(&l->lock);
+            pthread_mutex_lock(&l->lock);
+        }
         l->closing = true;
         while (l->pumping)
             pthread_cond_wait(&l->quiet, &l->lock);

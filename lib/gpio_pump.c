@@ -164,6 +164,12 @@ static void work(struct kr_lines_s *l)
     kr_lines_finish(l, &rq->base, err);
 }
 
+/* Edges that nobody waits for are left to the driver. */
+static bool wants_edges(const struct kr_lines_s *l)
+{
+    return l->until.head || l->events.head || (l->eager && l->streaming);
+}
+
 /* Can this request be, with the modes of now? */
 static error_t admit(const struct kr_lines_s *l, const struct dev_gpio_rq_s *rq)
 {
@@ -181,10 +187,9 @@ static error_t admit(const struct kr_lines_s *l, const struct dev_gpio_rq_s *rq)
     return mask && !(mask & ~l->inputs) ? 0 : -EINVAL;
 }
 
-static bool admit_queue(struct kr_lines_s *l, struct dev_request_queue_root_s *q)
+static void admit_queue(struct kr_lines_s *l, struct dev_request_queue_root_s *q)
 {
     struct dev_request_s *next;
-    bool any = false;
 
     for (struct dev_request_s *rq = q->head; rq; rq = next) {
         error_t err;
@@ -196,14 +201,12 @@ static bool admit_queue(struct kr_lines_s *l, struct dev_request_queue_root_s *q
         if (err) {
             dev_rq_remove(q, rq);
             kr_lines_finish(l, rq, err);
-            any = true;
             continue;
         }
         rq->rq_progress = KR_LINES_ADMITTED;
         l->streaming |= rq->type == DEV_GPIO_EVENT;
         l->ready |= rq->type == DEV_GPIO_UNTIL; /* edges of before must not end it */
     }
-    return any;
 }
 
 /* With the lock, which it releases for the call. */
@@ -265,14 +268,17 @@ static bool check_levels(struct kr_lines_s *l)
 /* With the lock; may release it for a while. True: look again. */
 static bool look_at_edges(struct kr_lines_s *l)
 {
-    bool waiting = l->until.head || l->events.head, any;
+    bool any = l->fresh;
     error_t err;
 
-    any = admit_queue(l, &l->until);
-    any |= admit_queue(l, &l->events);
+    if (any) {
+        l->fresh = false;
+        admit_queue(l, &l->until);
+        admit_queue(l, &l->events);
+    }
     if (kr_lines_deliver(l) || any)
         return true;
-    if (!waiting && !(l->eager && l->streaming))
+    if (!wants_edges(l))
         return false;
     if (l->inputs & ~l->watched) {
         pthread_mutex_unlock(&l->lock);
@@ -319,20 +325,22 @@ static bool look(struct kr_lines_s *l)
 void kr_lines_serve(struct kr_lines_s *l)
 {
     for (;;) {
+        bool more = look(l);
         uint64_t at, old;
 
-        pthread_mutex_lock(&l->lock);
-        l->pumper = pthread_self();
-        if (look(l)) {
+        if (l->ended.first) {
             pthread_mutex_unlock(&l->lock);
             kr_lines_execute(l);
-            continue;
+            pthread_mutex_lock(&l->lock);
         }
+        if (more)
+            continue;
         at = next_tick(l);
         old = l->timer_at;
         if (at && (!old || at < old)) {
             pthread_mutex_unlock(&l->lock);
             set_timer(l, old, at);
+            pthread_mutex_lock(&l->lock);
             continue;
         }
         l->pumping = false;
@@ -344,37 +352,30 @@ void kr_lines_serve(struct kr_lines_s *l)
     }
 }
 
+void kr_lines_pump(struct kr_lines_s *l)
+{
+    if (kr_lines_seize(l))
+        kr_lines_serve(l);
+    else
+        pthread_mutex_unlock(&l->lock);
+}
+
 /* --- events --- */
 
 void kr_lines_ready(struct kr_lines_s *l)
 {
-    bool disarm = false, mine = false;
-
     pthread_mutex_lock(&l->lock);
     l->ready = true;
-    if (!l->pumping) {
-        mine = kr_lines_seize(l);
-        if (!l->until.head && !l->events.head && !(l->eager && l->streaming)) {
-            disarm = l->armed; /* with the pump: an arm must not be overtaken */
-            l->armed = false;
-        }
-    }
-    pthread_mutex_unlock(&l->lock);
-    if (disarm)
+    if (l->armed && !l->pumping && !wants_edges(l)) {
+        kr_lines_seize(l); /* with the pump: an arm must not be overtaken */
+        l->armed = false;
+        pthread_mutex_unlock(&l->lock);
         l->ops->disarm(l);
-    if (mine)
+        pthread_mutex_lock(&l->lock);
         kr_lines_serve(l);
-}
-
-void kr_lines_pump(struct kr_lines_s *l)
-{
-    bool mine;
-
-    pthread_mutex_lock(&l->lock);
-    mine = kr_lines_seize(l);
-    pthread_mutex_unlock(&l->lock);
-    if (mine)
-        kr_lines_serve(l);
+    } else {
+        kr_lines_pump(l);
+    }
 }
 
 void kr_lines_gone(struct kr_lines_s *l)
@@ -382,7 +383,6 @@ void kr_lines_gone(struct kr_lines_s *l)
     pthread_mutex_lock(&l->lock);
     if (!l->closed)
         l->closed = -ENODEV;
-    pthread_mutex_unlock(&l->lock);
     kr_lines_pump(l);
 }
 
@@ -394,7 +394,6 @@ KROUTINE_EXEC(kr_lines_timer)
     pthread_mutex_lock(&l->lock);
     l->timer_at = 0;
     l->tick = true;
-    pthread_mutex_unlock(&l->lock);
     kr_lines_pump(l);
     kr_lines_put(l);
 }

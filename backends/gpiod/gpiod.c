@@ -59,7 +59,7 @@ static void put(struct gpiod_s *g)
 /* --- calls into the seam --- */
 
 /* The lines first: in libgpiod 1 they belong to the chip. */
-static void give_back(struct gpiod_s *g)
+__attribute__((noinline)) static void give_back(struct gpiod_s *g)
 {
     if (g->seam)
         seam_give_back(g->seam);
@@ -68,13 +68,13 @@ static void give_back(struct gpiod_s *g)
         close(g->node);
 }
 
-static void leave(struct gpiod_s *g)
+static inline void leave(struct gpiod_s *g)
 {
-    if (kr_sub(&g->calls, 1) == (SHUT | 1))
+    if (kr_unlikely(kr_sub(&g->calls, 1) == (SHUT | 1)))
         give_back(g);
 }
 
-static error_t enter(struct gpiod_s *g)
+static inline error_t enter(struct gpiod_s *g)
 {
     if (kr_likely(!(kr_add(&g->calls, 1) & SHUT)))
         return 0;
@@ -329,7 +329,7 @@ static error_t gpiod_open(struct device_s *dev, const struct device_spec_s *spec
 
 static struct gpiod_s *of(const struct device_s *dev)
 {
-    const struct gpiod_pv_s *pv = device_pv(dev);
+    const struct gpiod_pv_s *pv = dev->pv;
 
     return pv->g;
 }
