@@ -3,7 +3,8 @@
  * GPIO lines of the kernel: set_output against the bare ioctl, and an edge to an IMMEDIATE handler
  * against one that ends a blocking read of the line's own descriptor.
  *
- * Needs a chip of gpio-sim, as tests/vm/gpio-sim makes one.
+ * Needs a chip of gpio-sim, as tests/vm/gpio-sim makes one. The second argument is a backend, uring
+ * or epoll.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +74,7 @@ static void *reader(void *arg)
 
 /* --- the library --- */
 
+static struct kroutine_runtime_s *runtime;
 static struct device_gpio_s output = DEVICE_ACCESSOR_INIT, input = DEVICE_ACCESSOR_INIT;
 static struct dev_gpio_rq_s rq;
 static struct dev_gpio_event_s events[4];
@@ -148,12 +150,24 @@ static double edges(bool library)
     return bench_median(&s);
 }
 
+static void open_runtime(const char *backend)
+{
+    struct kroutine_runtime_config_s config;
+
+    kroutine_runtime_config_init(&config);
+    if (backend)
+        config.backend =
+            strcmp(backend, "epoll") ? KROUTINE_BACKEND_URING : KROUTINE_BACKEND_EPOLL;
+    bench_require(kroutine_runtime_create(&runtime, &config) == 0, kroutine_error_text());
+}
+
 static void open_line(struct device_gpio_s *acc, const char *line)
 {
     char spec[128];
 
     snprintf(spec, sizeof spec, "gpiod:%s/%s", getenv("KT_GPIO_CHIP"), line);
-    bench_require(device_get_accessor_by_path(&acc->base, NULL, spec, DRIVER_CLASS_GPIO) == 0,
+    bench_require(device_get_accessor_by_path(&acc->base, kroutine_runtime_devices(runtime), spec,
+                                              DRIVER_CLASS_GPIO) == 0,
                   kroutine_error_text());
 }
 
@@ -172,6 +186,7 @@ int main(int argc, char **argv)
         printf("KT_GPIO_CHIP and KT_GPIO_SYSFS do not name a chip of gpio-sim\n");
         return 77;
     }
+    open_runtime(argc > 2 ? argv[2] : NULL);
     open_line(&output, "0?mode=output");
     open_line(&input, "1?mode=input&events=both");
     bench_require(DEVICE_OP(&output, info, &info) == 0, "info");
