@@ -79,13 +79,7 @@ static int take(struct kr_decoder_s *d, uint8_t byte)
 
 static int decode(struct kr_decoder_s *d, const uint8_t *in, size_t size, size_t *used)
 {
-    int r = 0;
-
-    if (d->given)
-        kr_decoder_start(d);
-    for (*used = 0; !r && *used < size; ++*used)
-        r = take(d, in[*used]);
-    return r;
+    return kr_decoder_run(d, take, in, size, used);
 }
 
 const struct kr_codec_s kr_codec_cobs = {

@@ -79,6 +79,22 @@ void kr_decoder_lose(struct kr_decoder_s *d);
 int kr_decoder_finish(struct kr_decoder_s *d);
 size_t kr_codec_room(const struct kr_codec_config_s *config); /* config->max */
 
+/* kr_codec_s.decode of a framing that looks at one byte after the other: `take` gives what decode
+   is to give when it has to stop behind that byte, else 0. Inline, so that `take` becomes so too.
+ */
+static inline int kr_decoder_run(struct kr_decoder_s *d,
+                                 int (*take)(struct kr_decoder_s *d, uint8_t byte),
+                                 const uint8_t *in, size_t size, size_t *used)
+{
+    int r = 0;
+
+    if (d->given)
+        kr_decoder_start(d);
+    for (*used = 0; !r && *used < size; ++*used)
+        r = take(d, in[*used]);
+    return r;
+}
+
 /* CRCs, reflected: polynomials 0x8408 (RFC 1662, appendix C) and 0xA001 (Modbus over serial line
    V1.02, 6.2.2). */
 uint16_t kr_crc16(uint16_t crc, uint16_t polynomial, const uint8_t *data, size_t size);
