@@ -5,6 +5,7 @@
 
 #include "internal.h"
 #include "layer.h"
+#include "uart_line.h"
 
 #define RAW_ROOM 4096 /* as much as a tty or a pty gives at once */
 
@@ -274,7 +275,6 @@ static uint64_t line_gap(struct device_s *below)
     struct dev_uart_config_s config;
     struct device_uart_s uart;
     error_t err = -ENOTSUP;
-    uint64_t bits;
 
     if (device_has_class(below, DRIVER_CLASS_UART) &&
         device_get_accessor(&uart.base, below, DRIVER_CLASS_UART) == 0) {
@@ -283,8 +283,7 @@ static uint64_t line_gap(struct device_s *below)
     }
     if (err || config.baudrate == 0 || config.baudrate > 19200)
         return KROUTINE_USEC(1750);
-    bits = 1u + config.data_bits + (config.parity != DEV_UART_PARITY_NONE) + config.stop_bits;
-    return bits * 7 * (KROUTINE_SEC(1) / 2) / config.baudrate;
+    return kr_uart_char_bits(&config) * 7 * (KROUTINE_SEC(1) / 2) / config.baudrate;
 }
 
 error_t kr_layer_open(struct device_s *dev, const struct device_spec_s *spec,

@@ -254,10 +254,3 @@ error_t tty_line_set_hupcl(int fd, bool on)
     line.c_cflag = on ? line.c_cflag | HUPCL : line.c_cflag & ~(tcflag_t)HUPCL;
     return tty_line_put(fd, &line);
 }
-
-uint64_t tty_line_char_ns(const struct dev_uart_config_s *config)
-{
-    unsigned bits = 1u + config->data_bits + config->stop_bits + (config->parity ? 1 : 0);
-
-    return config->baudrate ? KROUTINE_SEC(bits) / config->baudrate : KROUTINE_USEC(100);
-}

@@ -37,9 +37,6 @@ error_t tty_line_apply(int fd, const struct dev_uart_config_s *config, enum tty_
 /* Shall the last close drop DTR and RTS? */
 error_t tty_line_set_hupcl(int fd, bool on);
 
-/* Time of one character, start and stop bits included. */
-uint64_t tty_line_char_ns(const struct dev_uart_config_s *config);
-
 /* A port that was unplugged or hung up answers with EIO (drivers/tty/tty_io.c, hung_up_tty_fops);
    one that lacks something with ENOTTY, or EINVAL. What the caller gets is ENODEV, ENOTSUP. */
 error_t tty_errno(int error);

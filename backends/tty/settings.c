@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "tty.h"
+#include "uart_line.h"
 
 static struct tty_s *tty_of(const struct device_uart_s *acc)
 {
@@ -49,8 +50,8 @@ void tty_update_char_time(struct tty_s *tty)
     if (tty_line_get(tty->fd, &line))
         return;
     tty_line_describe(&line, &config);
-    kr_store_relaxed(&tty->char_ns, tty_line_char_ns(&config));
-    kr_fd_stream_set_char_time(tty->fs, tty_line_char_ns(&config));
+    kr_store_relaxed(&tty->char_ns, kr_uart_char_ns(&config));
+    kr_fd_stream_set_char_time(tty->fs, kr_uart_char_ns(&config));
 }
 
 /* --- one thread at a time --- */

@@ -8,6 +8,7 @@
 
 #define ioctl fake_ioctl
 #include "../../backends/tty/line.c"
+#include "../../lib/uart_line.h"
 
 static struct termios2 port;
 static struct serial_struct serial;
@@ -80,8 +81,8 @@ START_TEST(every_setting)
                                       p > 2 ? HUPCL | CMSPAR : HUPCL);
                     ck_assert_uint_eq(port.c_iflag & INPCK, p ? INPCK : 0);
                     ck_assert_uint_eq(port.c_iflag & (IXON | IXOFF), f == 2 ? IXON | IXOFF : 0);
-                    ck_assert_uint_eq(tty_line_char_ns(&config), (1 + data + stop + (p ? 1 : 0)) *
-                                                                     UINT64_C(1000000000) / 57600);
+                    ck_assert_uint_eq(kr_uart_char_ns(&config), (1 + data + stop + (p ? 1 : 0)) *
+                                                                    UINT64_C(1000000000) / 57600);
                 }
 }
 END_TEST
@@ -94,7 +95,7 @@ START_TEST(the_baud_rate_stays)
     ck_assert_int_eq(tty_line_apply(3, &config, TTY_ERRORS_NO), 0);
     ck_assert_uint_eq(port.c_cflag & CBAUD, B9600);
     ck_assert_uint_eq(port.c_ospeed, 9600);
-    ck_assert_uint_eq(tty_line_char_ns(&config), 100000);
+    ck_assert_uint_eq(kr_uart_char_ns(&config), 100000);
 }
 END_TEST
 
