@@ -11,6 +11,18 @@ extern const struct krctl_command_s krctl_uart_lines;
 extern const struct krctl_command_s krctl_uart_set;
 extern const struct krctl_command_s krctl_uart_show;
 
+/* What the commands have in common that print the settings of a port. */
+struct uart_options_s {
+    const char *port;
+    bool json;
+    enum kroutine_backend_e backend;
+};
+
+/* Takes the options and the port; optind is then that of the next word. False: *status is what the
+   command is to end with. */
+bool uart_options(struct uart_options_s *o, const struct krctl_command_s *command, int argc,
+                  char **argv, int *status);
+
 /* Opens a port for its settings: those that neither `port` nor `keys`, "key=value&key=value", name
    stay as they are, although a spec has defaults for them. `defaults`:
    keys of a tty that hold unless they are given otherwise. KRCTL_OK, or says what is wrong. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening a port without changing it: what the kernel has now becomes keys of the spec. */
+/* What the uart commands share: their options, and opening a port without changing it, for which
+   what the kernel has now becomes keys of the spec. */
 #include "uart.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,4 +90,35 @@ int uart_open(struct session_s *s, struct device_uart_s *uart, const char *port,
     if (fd >= 0)
         close(fd); /* not earlier: the last close drops DTR, which resets some boards */
     return status;
+}
+
+bool uart_options(struct uart_options_s *o, const struct krctl_command_s *command, int argc,
+                  char **argv, int *status)
+{
+    static const struct option options[] = {
+        {"backend", required_argument, NULL, 'B'},
+        {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},
+        {0},
+    };
+    int option;
+
+    *o = (struct uart_options_s){.backend = KROUTINE_BACKEND_AUTO};
+    *status = KRCTL_OK;
+    while ((option = getopt_long(argc, argv, "B:hj", options, NULL)) != -1) {
+        if (option == 'h') {
+            *status = krctl_help(command);
+            return false;
+        }
+        if (option == 'B')
+            *status = krctl_backend_option(command, &o->backend);
+        else if (option == 'j')
+            o->json = true;
+        else
+            *status = krctl_usage(command, NULL);
+        if (*status != KRCTL_OK)
+            return false;
+    }
+    o->port = krctl_operand(command, argc, argv, "SPEC", status);
+    return o->port != NULL;
 }

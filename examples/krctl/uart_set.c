@@ -63,34 +63,14 @@ static int set(const char *port, int count, char **words, bool json,
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"backend", required_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},
-        {0},
-    };
-    enum kroutine_backend_e backend = KROUTINE_BACKEND_AUTO;
-    bool json = false;
-    int option, status = KRCTL_OK;
+    struct uart_options_s o;
+    int status;
 
-    while ((option = getopt_long(argc, argv, "B:hj", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_uart_set);
-        if (option == 'B')
-            status = krctl_backend_option(&krctl_uart_set, &backend);
-        else if (option == 'j')
-            json = true;
-        else
-            status = krctl_usage(&krctl_uart_set, NULL);
-        if (status != KRCTL_OK)
-            return status;
-    }
-    const char *port = krctl_operand(&krctl_uart_set, argc, argv, "SPEC", &status);
-    if (port == NULL)
+    if (!uart_options(&o, &krctl_uart_set, argc, argv, &status))
         return status;
     if (optind == argc)
         return krctl_usage(&krctl_uart_set, "KEY=VALUE is missing");
-    return set(port, argc - optind, argv + optind, json, backend);
+    return set(o.port, argc - optind, argv + optind, o.json, o.backend);
 }
 
 const struct krctl_command_s krctl_uart_set = {

@@ -213,34 +213,14 @@ static int show(const char *port, bool json, enum kroutine_backend_e backend)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"backend", required_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},
-        {0},
-    };
-    enum kroutine_backend_e backend = KROUTINE_BACKEND_AUTO;
-    bool json = false;
-    int option, status = KRCTL_OK;
+    struct uart_options_s o;
+    int status;
 
-    while ((option = getopt_long(argc, argv, "B:hj", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_uart_show);
-        if (option == 'B')
-            status = krctl_backend_option(&krctl_uart_show, &backend);
-        else if (option == 'j')
-            json = true;
-        else
-            status = krctl_usage(&krctl_uart_show, NULL);
-        if (status != KRCTL_OK)
-            return status;
-    }
-    const char *port = krctl_operand(&krctl_uart_show, argc, argv, "SPEC", &status);
-    if (port == NULL)
+    if (!uart_options(&o, &krctl_uart_show, argc, argv, &status))
         return status;
     if (optind < argc)
         return krctl_usage(&krctl_uart_show, "'%s' is one word too many", argv[optind]);
-    return show(port, json, backend);
+    return show(o.port, o.json, o.backend);
 }
 
 const struct krctl_command_s krctl_uart_show = {
