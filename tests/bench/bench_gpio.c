@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GPIO lines of the kernel: set_output against the bare ioctl, and an edge to an IMMEDIATE handler
- * against one that ends a blocking read of the line's own descriptor.
+ * GPIO lines of the kernel: set_output against the bare ioctl; an edge to an IMMEDIATE handler
+ * against one that ends a blocking read of the line's own descriptor, and against the least that an
+ * event loop can do, epoll_wait and read; and the wake-ups of 32 quiet lines.
  *
  * Needs a chip of gpio-sim, as tests/vm/gpio-sim makes one. The second argument is a backend, uring
  * or epoll.
@@ -15,11 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bench.h"
 
+#define EDGES_OF_INPUT                                                                             \
+    (GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_EDGE_RISING | GPIO_V2_LINE_FLAG_EDGE_FALLING)
 #define CALLS 2000
 #define EDGES 40
 
@@ -50,7 +54,7 @@ static double bare_set(void)
     return (bench_now() - start) / CALLS;
 }
 
-static int bare_input;
+static int bare_input, polled_input;
 static uint64_t seen_at; /* atomic: bits of a double */
 
 static void note_edge(void)
@@ -68,6 +72,20 @@ static void *reader(void *arg)
 
     (void)arg;
     while (read(bare_input, &event, sizeof event) == sizeof event)
+        note_edge();
+    return NULL;
+}
+
+static void *poller(void *arg)
+{
+    struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+    struct gpio_v2_line_event event;
+    int ep = epoll_create1(EPOLL_CLOEXEC);
+
+    (void)arg;
+    bench_require(epoll_ctl(ep, EPOLL_CTL_ADD, polled_input, &e) == 0, "epoll_ctl");
+    while (epoll_wait(ep, &e, 1, -1) == 1 &&
+           read(polled_input, &event, sizeof event) == sizeof event)
         note_edge();
     return NULL;
 }
@@ -94,18 +112,20 @@ static KROUTINE_EXEC(on_edge)
     note_edge();
 }
 
-static void submit(void)
+static void submit(const struct device_gpio_s *acc)
 {
     dev_gpio_rq_init_immediate(&rq, on_edge);
     rq.type = DEV_GPIO_EVENT;
     rq.event.list = events;
     rq.event.size = 4;
-    DEVICE_OP(&input, request, &rq);
+    DEVICE_OP(acc, request, &rq);
 }
 
 /* --- edges --- */
 
-static int pulls[2];
+enum way_e { READ, POLL, LIBRARY, WAYS };
+
+static int pulls[WAYS];
 
 static int open_pull(const char *sysfs, unsigned offset)
 {
@@ -137,15 +157,15 @@ static double edge(int pull, int level)
     return end - start;
 }
 
-static double edges(bool library)
+static double edges(enum way_e way)
 {
     struct bench_series_s s = {.name = "edge", .unit = "ns"};
 
     for (int i = 1; i <= EDGES; i++) {
-        if (library)
-            submit();
-        usleep(500);
-        bench_add(&s, edge(pulls[library], i & 1));
+        if (way == LIBRARY)
+            submit(&input);
+        usleep(500 + (useconds_t)i * 377 % 1000); /* in no step with the ticks of the kernel */
+        bench_add(&s, edge(pulls[way], i & 1));
     }
     return bench_median(&s);
 }
@@ -156,8 +176,7 @@ static void open_runtime(const char *backend)
 
     kroutine_runtime_config_init(&config);
     if (backend)
-        config.backend =
-            strcmp(backend, "epoll") ? KROUTINE_BACKEND_URING : KROUTINE_BACKEND_EPOLL;
+        config.backend = strcmp(backend, "epoll") ? KROUTINE_BACKEND_URING : KROUTINE_BACKEND_EPOLL;
     bench_require(kroutine_runtime_create(&runtime, &config) == 0, kroutine_error_text());
 }
 
@@ -171,15 +190,36 @@ static void open_line(struct device_gpio_s *acc, const char *line)
                   kroutine_error_text());
 }
 
+/* --- idle --- */
+
+/* How often the reactor wakes up in two seconds. */
+static double idle_wake_ups(void)
+{
+    struct device_gpio_s monitor = DEVICE_ACCESSOR_INIT;
+    struct kroutine_runtime_info_s before, after;
+
+    open_line(&monitor, "0-31?mode=input&events=both");
+    submit(&monitor);
+    usleep(200000);
+    kroutine_runtime_info(runtime, &before);
+    usleep(2000000);
+    kroutine_runtime_info(runtime, &after);
+    bench_require(DEVICE_OP(&monitor, cancel, &rq) == 0, "cancel");
+    device_put_accessor(&monitor.base);
+    return (double)(after.batches - before.batches + after.syscalls - before.syscalls);
+}
+
 int main(int argc, char **argv)
 {
     int rounds = bench_rounds(argc, argv, 21);
     struct bench_series_s bare = {.name = "bare ioctl", .unit = "ns"};
     struct bench_series_s set = {.name = "dev_gpio_out", .unit = "ns"};
     struct bench_series_s block = {.name = "edge to blocking read", .unit = "ns"};
+    struct bench_series_s poll = {.name = "edge to epoll_wait and read", .unit = "ns"};
     struct bench_series_s immediate = {.name = "edge to IMMEDIATE handler", .unit = "ns"};
     struct dev_gpio_info_s info;
     pthread_t thread;
+    double wake_ups;
     char chip[64];
 
     if (!getenv("KT_GPIO_CHIP") || !getenv("KT_GPIO_SYSFS")) {
@@ -187,28 +227,34 @@ int main(int argc, char **argv)
         return 77;
     }
     open_runtime(argc > 2 ? argv[2] : NULL);
+    wake_ups = idle_wake_ups();
     open_line(&output, "0?mode=output");
     open_line(&input, "1?mode=input&events=both");
     bench_require(DEVICE_OP(&output, info, &info) == 0, "info");
     snprintf(chip, sizeof chip, "/dev/%s", info.chip);
     bare_output = request_line(chip, 2, GPIO_V2_LINE_FLAG_OUTPUT);
-    bare_input = request_line(chip, 3,
-                              GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_EDGE_RISING |
-                                  GPIO_V2_LINE_FLAG_EDGE_FALLING);
-    pulls[0] = open_pull(getenv("KT_GPIO_SYSFS"), 3);
-    pulls[1] = open_pull(getenv("KT_GPIO_SYSFS"), 1);
+    bare_input = request_line(chip, 3, EDGES_OF_INPUT);
+    polled_input = request_line(chip, 4, EDGES_OF_INPUT);
+    for (int i = 0; i < WAYS; i++)
+        pulls[i] = open_pull(getenv("KT_GPIO_SYSFS"), (const unsigned[]){3, 4, 1}[i]);
     bench_require(pthread_create(&thread, NULL, reader, NULL) == 0, "thread");
+    bench_require(pthread_create(&thread, NULL, poller, NULL) == 0, "thread");
     for (int i = 0; i < rounds; i++) {
         bench_add(&bare, bare_set());
         bench_add(&set, library_set());
-        bench_add(&block, edges(false));
-        bench_add(&immediate, edges(true));
+        bench_add(&block, edges(READ));
+        bench_add(&poll, edges(POLL));
+        bench_add(&immediate, edges(LIBRARY));
     }
     bench_print(&bare);
     bench_print(&set);
     bench_print(&block);
+    bench_print(&poll);
     bench_print(&immediate);
     bench_result("gpio-set-over-ioctl", bench_ratio(&set, &bare), "x", 1.1);
     bench_result("gpio-edge-over-read", bench_ratio(&immediate, &block), "x", 1.1);
+    bench_info("gpio-edge-over-epoll", bench_ratio(&immediate, &poll), "x");
+    bench_info("gpio-epoll-over-read", bench_ratio(&poll, &block), "x");
+    bench_result("gpio-idle-wake-ups", wake_ups, "wake-ups", 0);
     return 0;
 }
