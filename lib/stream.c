@@ -126,20 +126,25 @@ static bool prepare_to_wait(struct kr_dir_s *d)
     return false;
 }
 
+/* Does a cancel wait for the operation under way? */
+static bool has_aborted(const struct kr_dir_s *d)
+{
+    const struct dev_request_s *rq = d->queue.head;
+
+    for (unsigned i = d->active; i && rq; i--, rq = rq->next)
+        if (rq->rq_state == DEV_RQ_ABORTED)
+            return true;
+    return false;
+}
+
 /* With the lock, an operation goes on by itself from here. While it was being started others could
    not stop it: is there one that was cancelled, or that the timer does not know? */
 static bool missed_something(const struct kr_dir_s *d)
 {
     const struct kr_stream_s *s = d->stream;
-    const struct dev_request_s *rq = d->queue.head;
     uint64_t at = kr_stream_next_tick(d);
 
-    if (s->ops->send_frame && at && (!d->timer_at || d->timer_at > at))
-        return true;
-    for (unsigned i = d->active; i && rq; i--, rq = rq->next)
-        if (rq->rq_state == DEV_RQ_ABORTED)
-            return true;
-    return false;
+    return (s->ops->send_frame && at && (!d->timer_at || d->timer_at > at)) || has_aborted(d);
 }
 
 /* With the lock, which is released: the pump goes with the operation. */
@@ -294,15 +299,12 @@ static KROUTINE_EXEC(kicked)
 {
     struct kr_dir_s *d = KROUTINE_CONTAINER(kr, struct kr_dir_s, kick);
     struct kr_stream_s *s = d->stream;
-    struct dev_request_s *rq;
-    bool abort = false;
+    bool abort;
 
     (void)flags;
     pthread_mutex_lock(&d->lock);
     d->kicked = false;
-    rq = d->queue.head;
-    for (unsigned i = d->active; i && rq && kr_stream_under_way(d); i--, rq = rq->next)
-        abort |= rq->rq_state == DEV_RQ_ABORTED;
+    abort = kr_stream_under_way(d) && has_aborted(d);
     pthread_mutex_unlock(&d->lock);
     if (abort)
         s->ops->abort(s, d->which);
