@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Device trees from inside: shared by device.c (lookup, life) and class.c (calls into drivers). */
+/* Device trees from inside: shared by device.c (life), accessor.c, tree.c (lookup) and class.c
+   (calls into drivers). */
 #ifndef KR_DEVICE_H
 #define KR_DEVICE_H
 
@@ -71,6 +72,11 @@ error_t kr_device_by_spec(struct device_s **ret, struct kr_tree_s *tree,
 /* From OPEN to CLOSED: the first under tree->lock, then the second without it. */
 void kr_device_begin_close_locked(struct device_s *dev);
 void kr_device_close(struct device_s *dev);
+/* The driver has failed; it may have said why. What a layer says names the device below. */
+error_t kr_device_driver_error(const struct device_s *dev, error_t err);
+
+/* --- accessor.c --- */
+
 /* With a use of the device, which goes back when the driver refuses the accessor. */
 error_t kr_accessor_fill(struct device_accessor_s *acc, struct device_s *dev,
                          enum driver_class_e cl);
