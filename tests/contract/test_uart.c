@@ -24,17 +24,12 @@ static struct port_s p;
 
 static void open_both(const char *spec, struct device_uart_s *uart, struct device_char_s *chr)
 {
-    struct device_s *root = kroutine_runtime_devices(p.env.rt);
-
-    ck_assert_msg(device_get_accessor_by_path(&uart->base, root, spec, DRIVER_CLASS_UART) == 0,
-                  "%s", kroutine_error_text());
-    ck_assert_msg(device_get_accessor_by_path(&chr->base, root, spec, DRIVER_CLASS_CHAR) == 0, "%s",
-                  kroutine_error_text());
+    ck_assert_msg(kt_open_uart(&p.env, spec, uart, chr) == 0, "%s", kroutine_error_text());
 }
 
 static void set_up(int mode)
 {
-    char path[64], spec[128];
+    char path[KT_PTY_PATH], spec[128];
 
     kt_env_open(&p.env, (enum kt_mode_e)mode);
     p.sim = kt_backend == KROUTINE_BACKEND_SIM;
@@ -44,12 +39,7 @@ static void set_up(int mode)
         open_both("sim-char:uart?side=b", &p.far_uart, &p.far);
         return;
     }
-    p.master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-    ck_assert_int_ge(p.master, 0);
-    ck_assert_int_eq(grantpt(p.master), 0);
-    ck_assert_int_eq(unlockpt(p.master), 0);
-    ck_assert_int_eq(ptsname_r(p.master, path, sizeof path), 0);
-    p.slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    p.master = kt_open_pty(O_NONBLOCK, path, &p.slave);
     snprintf(spec, sizeof spec, "tty:%s?baud=115200", path);
     open_both(spec, &p.uart, &p.chr);
 }

@@ -111,6 +111,17 @@ unsigned kt_stamp(void);
  */
 const char *kt_folder(void);
 
+/* --- ttys --- */
+
+#define KT_PTY_PATH 64
+
+/* The master of a new pty, with `flags` beside O_RDWR | O_NOCTTY | O_CLOEXEC; the slave's path, and
+   the slave itself, opened so, unless that is NULL. */
+int kt_open_pty(int flags, char path[KT_PTY_PATH], int *slave);
+/* Both classes of a port. */
+error_t kt_open_uart(const struct kt_env_s *env, const char *spec, struct device_uart_s *uart,
+                     struct device_char_s *chr);
+
 /* --- threads --- */
 
 pthread_t kt_thread(void *(*fn)(void *arg), void *arg);

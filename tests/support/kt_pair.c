@@ -157,20 +157,14 @@ static void raw(int fd)
 
 static int make_pty(struct kt_pair_s *p, bool by_path)
 {
-    char name[64];
-    int slave;
+    char name[KT_PTY_PATH];
+    int slave = -1;
 
-    p->peer = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    ck_assert_int_ge(p->peer, 0);
-    ck_assert_int_eq(grantpt(p->peer), 0);
-    ck_assert_int_eq(unlockpt(p->peer), 0);
-    ck_assert_int_eq(ptsname_r(p->peer, name, sizeof name), 0);
+    p->peer = kt_open_pty(O_NONBLOCK, name, by_path ? NULL : &slave);
     if (by_path) {
         snprintf(p->spec, sizeof p->spec, "tty:%s", name);
         return -1;
     }
-    slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    ck_assert_int_ge(slave, 0);
     raw(slave);
     return slave;
 }

@@ -46,7 +46,7 @@ static struct port_s {
 
 static struct kt_env_s env;
 static int master, slave;
-static char path[64];
+static char path[KT_PTY_PATH];
 static struct device_uart_s uart;
 static struct device_char_s chr;
 
@@ -170,13 +170,7 @@ static void port_set_up(enum kt_mode_e mode)
     memset(&port, 0, sizeof port);
     port.delay_max = 100;
     kt_env_open(&env, mode);
-    master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    ck_assert_int_ge(master, 0);
-    ck_assert_int_eq(grantpt(master), 0);
-    ck_assert_int_eq(unlockpt(master), 0);
-    ck_assert_int_eq(ptsname_r(master, path, sizeof path), 0);
-    slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    ck_assert_int_ge(slave, 0);
+    master = kt_open_pty(0, path, &slave);
 }
 
 static void port_close(void)
@@ -195,15 +189,10 @@ static void port_tear_down(void)
 
 static inline error_t port_try(const char *keys)
 {
-    struct device_s *root = kroutine_runtime_devices(env.rt);
     char spec[160];
-    error_t err;
 
     snprintf(spec, sizeof spec, "tty:%s%s", path, keys);
-    err = device_get_accessor_by_path(&uart.base, root, spec, DRIVER_CLASS_UART);
-    if (!err)
-        err = device_get_accessor_by_path(&chr.base, root, spec, DRIVER_CLASS_CHAR);
-    return err;
+    return kt_open_uart(&env, spec, &uart, &chr);
 }
 
 static inline void port_open(const char *keys)

@@ -426,15 +426,13 @@ static void send_with_descriptor(int to)
 
 START_TEST(lines_of_a_terminal)
 {
+    char path[KT_PTY_PATH];
     struct kt_env_s env;
     int master, slave;
 
     if (!open_env(&env, _i, KT_EMBEDDED))
         kt_skip("%s", kroutine_error_text());
-    master = posix_openpt(O_RDWR | O_NOCTTY);
-    ck_assert(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
-    slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-    ck_assert_int_ge(slave, 0);
+    master = kt_open_pty(0, path, &slave);
     two_portions(&env, slave, send_together, master);
 }
 END_TEST

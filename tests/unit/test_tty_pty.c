@@ -12,19 +12,13 @@
 
 static struct kt_env_s env;
 static int master, slave;
-static char path[64];
+static char path[KT_PTY_PATH];
 static struct device_uart_s uart;
 static struct device_char_s chr;
 
 static void plug(void)
 {
-    master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    ck_assert_int_ge(master, 0);
-    ck_assert_int_eq(grantpt(master), 0);
-    ck_assert_int_eq(unlockpt(master), 0);
-    ck_assert_int_eq(ptsname_r(master, path, sizeof path), 0);
-    slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    ck_assert_int_ge(slave, 0);
+    master = kt_open_pty(0, path, &slave);
 }
 
 static void unplug(void)
@@ -55,15 +49,10 @@ static void tear_down(void)
 
 static error_t open_at(const char *port, const char *keys)
 {
-    struct device_s *root = kroutine_runtime_devices(env.rt);
     char spec[400];
-    error_t err;
 
     snprintf(spec, sizeof spec, "tty:%s%s", port, keys);
-    err = device_get_accessor_by_path(&uart.base, root, spec, DRIVER_CLASS_UART);
-    if (!err)
-        err = device_get_accessor_by_path(&chr.base, root, spec, DRIVER_CLASS_CHAR);
-    return err;
+    return kt_open_uart(&env, spec, &uart, &chr);
 }
 
 static error_t open_tty(const char *keys)
