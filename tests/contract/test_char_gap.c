@@ -3,23 +3,9 @@
  * Frames that silence ends: frame=gap:N. Where a case must know what time it is, it runs on a
  * simulated runtime; the others hold however late anybody is.
  */
-#include "kt_pair.h"
+#include "gap.h"
 
 #include <stdio.h>
-
-static struct kt_env_s env;
-static struct kt_pair_s pair;
-
-static void close_all(void)
-{
-    kt_pair_close(&pair);
-    kt_env_close(&env);
-}
-
-static bool sim(void)
-{
-    return kt_backend == KROUTINE_BACKEND_SIM;
-}
 
 #define ROUNDS (kt_rounds(KT_READS | KT_TIMED))
 
@@ -27,26 +13,6 @@ static void open_gap(int round, const char *options)
 {
     kt_env_open(&env, kt_round_mode(KT_READS | KT_TIMED, round));
     kt_pair_open(&pair, &env, kt_round_kind(KT_READS | KT_TIMED, round), options);
-}
-
-static uint8_t in[32];
-
-static void start(struct kt_op_s *op, uint64_t timeout)
-{
-    kt_op_init(op, KROUTINE_IMMEDIATE);
-    dev_request_set_timeout(&op->rq.base, timeout);
-    kt_op_submit(op, &pair.dev, DEV_CHAR_READ_FRAME, in, sizeof in);
-}
-
-static void say(const char *text)
-{
-    kt_peer_write(&pair, text, strlen(text));
-}
-
-static void expect_frame(struct kt_op_s *op, const char *text)
-{
-    kt_op_expect(op, &env, 0, sizeof in - strlen(text));
-    ck_assert_int_eq(memcmp(in, text, strlen(text)), 0);
 }
 
 /* --- reading, on anything --- */
@@ -182,25 +148,6 @@ START_TEST(left_over_of_other_framings)
 END_TEST
 
 /* --- reading, in virtual time --- */
-
-#define GAP KROUTINE_MSEC(2)
-
-static bool open_sim(const char *options)
-{
-    if (!sim())
-        return false;
-    kt_env_open(&env, KT_EMBEDDED);
-    kt_pair_open(&pair, &env, KT_SIM, options);
-    return true;
-}
-
-static void pass(uint64_t ns)
-{
-    uint64_t end = kt_clock(&env) + ns;
-
-    while (kt_clock(&env) < end)
-        ck_assert_int_ge(kroutine_runtime_wait(env.rt, (int64_t)(end - kt_clock(&env))), 0);
-}
 
 START_TEST(to_the_nanosecond)
 {
