@@ -3,11 +3,14 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <time.h>
+#include <unistd.h>
 
 static cpu_set_t at_start;
 
@@ -130,4 +133,16 @@ void bench_pin(int cpu)
         CPU_SET(cpu, &set);
     }
     bench_require(sched_setaffinity(0, sizeof(set), &set) == 0, "sched_setaffinity");
+}
+
+void bench_open_pty(int *master, int *slave)
+{
+    struct termios raw;
+
+    *master = posix_openpt(O_RDWR | O_NOCTTY);
+    bench_require(*master >= 0 && grantpt(*master) == 0 && unlockpt(*master) == 0, "pty");
+    *slave = open(ptsname(*master), O_RDWR | O_NOCTTY);
+    bench_require(*slave >= 0 && tcgetattr(*slave, &raw) == 0, "its slave");
+    cfmakeraw(&raw);
+    bench_require(tcsetattr(*slave, TCSANOW, &raw) == 0, "tcsetattr");
 }

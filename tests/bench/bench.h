@@ -51,4 +51,7 @@ int bench_cpu(int n);
 /* Ties the calling thread to a CPU; -1: to all that the process could use at its start. */
 void bench_pin(int cpu);
 
+/* A pty, raw; blocking descriptors. */
+void bench_open_pty(int *master, int *slave);
+
 #endif

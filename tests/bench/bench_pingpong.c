@@ -7,10 +7,8 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pty.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <termios.h>
 #include <unistd.h>
 
 #ifdef HAVE_LIBURING
@@ -51,13 +49,8 @@ static struct bench_series_s series[GAMES] = {
 
 static void open_pair(int fd[2], bool pty, bool blocking)
 {
-    struct termios raw;
-
     if (pty) {
-        bench_require(openpty(&fd[0], &fd[1], NULL, NULL, NULL) == 0, "openpty");
-        bench_require(tcgetattr(fd[1], &raw) == 0, "tcgetattr");
-        cfmakeraw(&raw);
-        bench_require(tcsetattr(fd[1], TCSANOW, &raw) == 0, "tcsetattr");
+        bench_open_pty(&fd[0], &fd[1]);
     } else {
         bench_require(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0, "socketpair");
     }

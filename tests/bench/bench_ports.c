@@ -23,13 +23,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <kroutine.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -105,12 +103,7 @@ static pid_t open_ports(void)
     pid_t feeder;
 
     for (unsigned p = 0; p < PORTS; p++) {
-        struct termios raw;
-
-        bench_require(openpty(&ports[p].master, &ports[p].slave, NULL, NULL, NULL) == 0, "openpty");
-        bench_require(tcgetattr(ports[p].slave, &raw) == 0, "tcgetattr");
-        cfmakeraw(&raw);
-        bench_require(tcsetattr(ports[p].slave, TCSANOW, &raw) == 0, "tcsetattr");
+        bench_open_pty(&ports[p].master, &ports[p].slave);
         bench_require(fcntl(ports[p].slave, F_SETFL, O_NONBLOCK) == 0, "fcntl");
         ports[p].got = 0;
     }

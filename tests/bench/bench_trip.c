@@ -17,11 +17,9 @@
 #include <fcntl.h>
 #include <kroutine.h>
 #include <pthread.h>
-#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -62,12 +60,7 @@ static void *echo(void *arg)
 
 static void open_line(void)
 {
-    struct termios raw;
-
-    bench_require(openpty(&master, &slave, NULL, NULL, NULL) == 0, "openpty");
-    bench_require(tcgetattr(slave, &raw) == 0, "tcgetattr");
-    cfmakeraw(&raw);
-    bench_require(tcsetattr(slave, TCSANOW, &raw) == 0, "tcsetattr");
+    bench_open_pty(&master, &slave);
 }
 
 /* --- the two that ask --- */
