@@ -30,17 +30,21 @@ START_TEST(chips)
         {"pinctrl-rp1/GPIO17", "pinctrl-rp1", "GPIO17"},
         {"fe200000.gpio/ID_SDA/GPIO0", "fe200000.gpio", "ID_SDA/GPIO0"},
         {"INT34C5:00/1,2", "INT34C5:00", "1,2"},
+        {"gpiochip0", "gpiochip0", NULL}, /* the chip alone */
+        {"/dev/gpiochip0", "gpiochip0", NULL},
     };
-    static const char *const bad[] = {
-        "",   "gpiochip0",      "gpiochip0/",
-        "/4", "/dev/gpiochip0", "a-label-that-is-longer-than-32-bytes/4"};
+    static const char *const bad[] = {"", "gpiochip0/", "/4", "/dev/",
+                                      "a-label-that-is-longer-than-32-bytes/4"};
     const char *lines;
     char text[32];
 
     for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
         ck_assert_int_eq(kr_lines_split(text, sizeof text, &lines, "gpiod", good[i].address), 0);
         ck_assert_str_eq(text, good[i].chip);
-        ck_assert_str_eq(lines, good[i].lines);
+        if (good[i].lines)
+            ck_assert_str_eq(lines, good[i].lines);
+        else
+            ck_assert_ptr_null(lines);
     }
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_int_eq(kr_lines_split(text, sizeof text, &lines, "gpiod", bad[i]), -EINVAL);
