@@ -4,7 +4,9 @@
  * the kernel): all lines of a request share a mode, each watched line has a descriptor of its own
  * that holds 16 edges, and newer ones that do not fit are dropped without a trace
  * (lineevent_irq_thread in drivers/gpio/gpiolib-cdev.c). So a buffer that was found full is
- * reported as edges lost, in a number that nobody knows.
+ * reported as edges lost, in a number that nobody knows. So are two edges of the same direction in
+ * a line that is watched for both: the kernel's thread made one edge of several interrupts, or it
+ * came late and has read the level after the next one.
  *
  * Watched lines are requested in another way than others: a mode that begins or ends watching gives
  * the lines back and takes them again. Meanwhile, and while libgpiod's objects change, other
@@ -42,8 +44,9 @@ struct seam_lines_s {
     bool watched;
     uint32_t users; /* atomic: calls under way, CONFIGURING */
     /* seam_read: */
-    unsigned at;                     /* the line to go on with */
-    uint8_t run[DEV_GPIO_LINES_MAX]; /* edges read since the buffer was last found empty */
+    unsigned at;                      /* the line to go on with */
+    uint8_t run[DEV_GPIO_LINES_MAX];  /* edges read since the buffer was last found empty */
+    uint8_t last[DEV_GPIO_LINES_MAX]; /* direction of the last edge, 0: none yet */
 };
 
 /* --- chips --- */
@@ -197,6 +200,7 @@ static error_t hold(struct seam_lines_s *lines, const struct kr_line_mode_s *mod
     lines->watched = mode->flags & DEV_GPIO_BOTH;
     lines->mode = *mode;
     memset(lines->run, 0, sizeof(lines->run));
+    memset(lines->last, 0, sizeof(lines->last));
     err = make_nonblocking(lines);
     if (err)
         release(lines);
@@ -368,6 +372,7 @@ static int read_line(struct seam_lines_s *lines, unsigned index, struct dev_gpio
 {
     struct gpiod_line_event list[KERNEL_KEEPS];
     unsigned wanted = size < KERNEL_KEEPS ? size : KERNEL_KEEPS;
+    bool both = (lines->mode.flags & DEV_GPIO_BOTH) == DEV_GPIO_BOTH;
     int n = gpiod_line_event_read_fd_multiple(gpiod_line_event_get_fd(line_at(lines, index)), list,
                                               wanted);
 
@@ -376,6 +381,9 @@ static int read_line(struct seam_lines_s *lines, unsigned index, struct dev_gpio
     n = n < 0 ? 0 : n;
     for (int i = 0; i < n; i++) {
         take_edge(&events[i], &list[i], index);
+        if (both && events[i].edge == lines->last[index])
+            events[i].lost = DEV_GPIO_LOST_SOME;
+        lines->last[index] = events[i].edge;
         /* So many without a pause: the buffer was full, or filled again while it was read. */
         if (lines->run[index] < KERNEL_KEEPS && ++lines->run[index] == KERNEL_KEEPS) {
             events[i].lost = DEV_GPIO_LOST_SOME;

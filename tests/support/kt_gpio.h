@@ -3,8 +3,8 @@
  * For the contract tests of the gpio class: a chip whose lines can be pulled from outside, of every
  * kind that there is here, and requests that note what happened to them.
  *
- * A chip of the kernel module gpio-sim is used when the environment names one with 8 lines at
- * least:
+ * Simulated ones, of ours, or a chip of the kernel module gpio-sim alone when the environment names
+ * one with 8 lines at least:
  *
  *     KT_GPIO_CHIP    its label or name
  *     KT_GPIO_SYSFS   the folder of its device in sysfs, with gpiochipN/sim_gpio0/pull and …/value
