@@ -278,6 +278,7 @@ error_t seam_take(struct seam_lines_s **ret, struct seam_chip_s *chip,
         return -ENOMEM;
     lines->count = from->count;
     lines->realtime = from->realtime;
+    account_init(&lines->account, from->count);
     memcpy(lines->offsets, from->offsets, sizeof(lines->offsets[0]) * from->count);
     err = make_config(&config, lines, modes, values);
     if (!err) {

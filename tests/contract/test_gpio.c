@@ -4,6 +4,10 @@
 
 #include "kt_gpio.h"
 
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+
 static struct kt_env_s env;
 static struct kt_gpio_s g;
 
@@ -363,6 +367,73 @@ START_TEST(in_the_order_of_submission)
 }
 END_TEST
 
+/* Descriptors of lines in this process, all of which have to be non-blocking. */
+static unsigned line_fds(void)
+{
+    unsigned count = 0;
+    glob_t found;
+
+    ck_assert_int_eq(glob("/proc/self/fd/[0-9]*", GLOB_NOSORT, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char to[64] = "";
+        int fd = atoi(strrchr(found.gl_pathv[i], '/') + 1), flags;
+
+        if (readlink(found.gl_pathv[i], to, sizeof to - 1) < 0 ||
+            (strcmp(to, "anon_inode:gpio-line") != 0 && strcmp(to, "anon_inode:gpio-event") != 0))
+            continue;
+        flags = fcntl(fd, F_GETFL);
+        ck_assert_msg(flags >= 0 && flags & O_NONBLOCK, "%s can block", to);
+        count++;
+    }
+    globfree(&found);
+    return count;
+}
+
+/* Threads that io_uring has made in this process. */
+static unsigned parked_threads(void)
+{
+    unsigned count = 0;
+    glob_t found;
+
+    ck_assert_int_eq(glob("/proc/self/task/*/comm", GLOB_NOSORT, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        FILE *f = fopen(found.gl_pathv[i], "re");
+        char name[32] = "";
+
+        if (!f)
+            continue;
+        if (fgets(name, sizeof name, f) && strncmp(name, "iou-wrk", 7) == 0)
+            count++;
+        fclose(f);
+    }
+    globfree(&found);
+    return count;
+}
+
+/* A read that would block has one of the kernel's threads to itself under io_uring. */
+START_TEST(no_thread_is_parked)
+{
+    struct dev_gpio_event_s edge;
+    struct kt_gop_s op;
+
+    kt_gpio_open(&g, &env, _i, "0-3", "mode=input&events=both");
+    kt_gop_init(&op, DEV_GPIO_EVENT, 0, 3);
+    op.rq.event.list = &edge;
+    op.rq.event.size = 1;
+    for (int round = 0; round < 3; round++) {
+        kt_gop_submit(&op, &g.dev);
+        kt_idle(&env, 20);
+        ck_assert_uint_eq(kt_get(&op.done), 0);
+        ck_assert_uint_eq(parked_threads(), 0);
+        kt_gpio_pull(&g, 3, round % 2 == 0);
+        kt_gop_expect(&op, &env, 0);
+    }
+    if (g.kind == KT_CHIP_GPIOD)
+        ck_assert_uint_eq(line_fds(), g.cap & DEV_GPIO_CAP_EACH ? 1 : 4);
+    kt_gpio_close(&g);
+}
+END_TEST
+
 START_TEST(there_is_a_kernel_chip)
 {
     (void)_i;
@@ -392,5 +463,6 @@ Suite *kt_suite(void)
     kt_add_loop(s, specs_that_cannot_be, n, kt_gpio_label, 30);
     kt_add_loop(s, toggles_of_two_threads, n, kt_gpio_label, 30);
     kt_add_loop(s, in_the_order_of_submission, n, kt_gpio_label, 30);
+    kt_add_loop(s, no_thread_is_parked, n, kt_gpio_label, 30);
     return s;
 }

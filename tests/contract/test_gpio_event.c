@@ -369,6 +369,10 @@ START_TEST(gone)
     }
     kt_gop_expect(&event, &env, -ENODEV);
     kt_gop_expect(&until, &env, -ENODEV);
+    /* Once each. */
+    kt_idle(&env, 20);
+    ck_assert_uint_eq(kt_get(&event.done), 1);
+    ck_assert_uint_eq(kt_get(&until.done), 1);
     kt_gop_run(&event, &g, -ENODEV);
     ck_assert_int_eq(dev_gpio_input(&g.dev, 0), -ENODEV);
     if (live >= 0) {

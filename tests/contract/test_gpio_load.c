@@ -23,6 +23,7 @@ static struct {
     uint32_t line_got[KT_GPIO_LINES], line_seqno[KT_GPIO_LINES];
     uint64_t last[KT_GPIO_LINES];
     uint8_t edge[KT_GPIO_LINES];
+    unsigned told, line_told[KT_GPIO_LINES]; /* how often something was lost, until the last edge */
     bool lost_some;
     unsigned finished; /* atomic: the handler does not submit any more */
     unsigned enough;   /* atomic: nor shall it */
@@ -34,16 +35,18 @@ static void take(const struct dev_gpio_event_s *e)
     ck_assert(e->line < KT_GPIO_LINES);
     ck_assert(e->timestamp >= reader.last[e->line]);
     reader.last[e->line] = e->timestamp;
-    /* Without numbers that is all one sees of what the kernel has merged. */
-    if (g.kind == KT_CHIP_GPIOD && !(g.cap & DEV_GPIO_CAP_LOST) && e->edge == reader.edge[e->line])
-        ck_assert_uint_eq(e->lost, DEV_GPIO_LOST_SOME);
-    reader.edge[e->line] = e->edge;
     reader.line_got[e->line]++;
     kt_inc(&reader.got);
     if (e->lost == DEV_GPIO_LOST_SOME)
         reader.lost_some = true;
     else
         __atomic_add_fetch(&reader.lost, e->lost, __ATOMIC_SEQ_CST);
+    /* Without numbers, two edges of a direction are all one sees of what the kernel has merged. */
+    reader.told += e->lost != 0;
+    ck_assert(g.cap & DEV_GPIO_CAP_LOST || e->edge != reader.edge[e->line] ||
+              reader.told != reader.line_told[e->line]);
+    reader.edge[e->line] = e->edge;
+    reader.line_told[e->line] = reader.told;
     if (!(g.cap & DEV_GPIO_CAP_SEQNO))
         return;
     ck_assert(e->line_seqno > reader.line_seqno[e->line]);
@@ -134,7 +137,8 @@ START_TEST(nothing_is_lost_silently)
     while (!kt_get(&reader.stop))
         kt_pause(&env);
     kt_join(thread);
-    patience = kt_now() + KROUTINE_MSEC(500);
+    /* After so long, the driver takes it that no edge is on its way: SETTLED_NS of account.c. */
+    patience = kt_now() + KROUTINE_MSEC(1500);
     while (!complete(&t) && kt_now() < patience)
         kt_pause(&env);
     kt_set(&reader.enough, 1);

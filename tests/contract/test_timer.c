@@ -340,7 +340,8 @@ START_TEST(cancel_of_a_neighbour_due_at_the_same_time)
             shot_init(&shot[i], true);
         shot[0].then = cancel_the_other;
         shot[0].arg = &shot[1];
-        /* The second first: on a busy machine the time may be over between the two. */
+        /* The second first: on a busy machine the time may be over between the two, or in the
+           middle of the other call, and then the second has run alone. */
         if (submit(&shot[1], deadline + 1 + round % 3, 0) || submit(&shot[0], deadline, 0)) {
             DEVICE_OP(&timer, cancel, &shot[1].rq);
             kt_idle(&env, 2);
@@ -349,6 +350,10 @@ START_TEST(cancel_of_a_neighbour_due_at_the_same_time)
         }
         await_shot(&shot[0], 0);
         kt_idle(&env, 2);
+        if (answers[0] == -EBUSY && kt_get(&shot[1].done) == 1 && ahead < KROUTINE_SEC(1)) {
+            ahead *= 2;
+            continue;
+        }
         ck_assert_int_eq(answers[0], 0); /* its handler had not been started: exact */
         ck_assert_uint_eq(kt_get(&shot[1].done), 0);
         round++;

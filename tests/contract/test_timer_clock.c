@@ -165,9 +165,11 @@ START_TEST(resolution_can_be_changed_when_idle)
     us = value();
     ck_assert_uint_ge(us, ns / 1000);
     ck_assert_uint_lt(us, ns / 1000 + 5000000);
-    ck_assert_int_eq(submit(0, 2000, cfg.rev), 0); /* 2000 us */
-    ns = kt_clock(&env);
+    ck_assert_int_eq(submit(0, 1000000000, cfg.rev), 0);
     ck_assert_int_eq(DEVICE_OP(&timer, config, NULL, 1), -EBUSY); /* it has a request */
+    ck_assert_int_eq(DEVICE_OP(&timer, cancel, &rq), 0);
+    ns = kt_clock(&env);
+    ck_assert_int_eq(submit(0, 2000, cfg.rev), 0); /* 2000 us */
     kt_await(&env, kt_get(&done) == 1);
     /* Less a millisecond by which another test may step the real clock meanwhile. */
     ck_assert_uint_ge(kt_clock(&env) - ns, KROUTINE_USEC(800));
