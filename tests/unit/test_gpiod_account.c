@@ -163,6 +163,31 @@ START_TEST(a_thread_comes_late)
 }
 END_TEST
 
+/* The first of the two is from before the window. */
+START_TEST(a_number_comes_twice)
+{
+    struct kernel_s k;
+    struct reader_s r;
+
+    begin(&k, &r);
+    interrupt(&k, 0);
+    interrupt(&k, 1);
+    thread(&k, 1);
+    read_all(&k, &r); /* opens it */
+    interrupt(&k, 0);
+    for (int i = 0; i < 2; i++) {
+        k.pending[0] = 3;
+        thread(&k, 0);
+    }
+    for (unsigned i = 0; i < 3 * LINES; i++) {
+        interrupt(&k, i % LINES);
+        thread(&k, i % LINES);
+        read_all(&k, &r);
+    }
+    ck_assert_uint_eq(r.lost, 0);
+}
+END_TEST
+
 /* What has merged is told while edges go on, without a pause: also when a line is silent. */
 static unsigned edges_until_told(unsigned lines, uint64_t distance)
 {
@@ -216,6 +241,7 @@ Suite *kt_suite(void)
     kt_add(s, interrupts_merge_and_come_out_of_order, 30);
     kt_add(s, all_of_it, 30);
     kt_add(s, a_thread_comes_late, 30);
+    kt_add(s, a_number_comes_twice, 10);
     kt_add(s, merged_ones_are_told_without_a_pause, 10);
     kt_add(s, numbers_that_turn_over, 10);
     return s;
