@@ -58,7 +58,7 @@ CHAR = (
 ).split()
 # Long, and mostly of the processor; what differs between kernels is io_uring.
 LOAD = ["char_load", "timer_many"]
-GPIO = ["gpio", "gpio_event", "gpio_until"]
+GPIO = ["gpio", "gpio_event", "gpio_idle", "gpio_until"]
 BACKENDS = ("uring", "epoll")
 
 
