@@ -12,6 +12,8 @@
 #include "kroutine/request.h"
 #include "kroutine/char.h"
 #include "kroutine/gpio.h"
+#include "kroutine/irq.h"
+#include "kroutine/mmio.h"
 #include "kroutine/timer.h"
 #include "kroutine/uart.h"
 

@@ -210,6 +210,7 @@ static const struct {
     [DRIVER_CLASS_SPI] = {"spi", NULL, true},
     [DRIVER_CLASS_PWM] = {"pwm", NULL, true},
     [DRIVER_CLASS_MEM] = {"mem", NULL, true},
+    [DRIVER_CLASS_MMIO] = {"mmio", &kr_mmio_front, false},
 };
 
 const char *device_class_name(enum driver_class_e cl)

@@ -108,10 +108,16 @@ void kr_class_take_back(struct dev_request_s *rq);
 /* dev_request_s.expires of a request with this time-out that is submitted now. */
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
 
-/* --- class_uart.c, class_gpio.c --- */
+/* --- class_uart.c, class_gpio.c, class_mmio.c --- */
 
 extern const struct driver_uart_s kr_uart_front;
 extern const struct driver_gpio_s kr_gpio_front;
+extern const struct driver_mmio_s kr_mmio_front;
+
+/* --- irq.c --- */
+
+/* Inside the device. */
+error_t kr_irq_request(const struct device_mmio_s *acc, struct dev_irq_s *irq);
 
 /* --- spec.c --- */
 

@@ -40,6 +40,8 @@ enum kr_state_e {
 
 /* Policy that a pending kroutine runs under: its own, or the one that its trigger named. */
 enum kroutine_policy_e kr_run_policy(const struct kroutine_s *kr);
+/* As kroutine_exec. True: merged into a run that was to come anyway. */
+bool kr_exec_merges(struct kroutine_s *kr);
 /* Takes a kroutine that was removed from its run queue through its run: clears the pending state,
    calls the handler, and lets the next of its sequence go. */
 void kr_run_pending(struct kroutine_s *kr);

@@ -369,6 +369,28 @@ bool kroutine_exec_flags(struct kroutine_s *kr, uint8_t user_flags)
     return exec_slow(kr, user_flags);
 }
 
+bool kr_exec_merges(struct kroutine_s *kr)
+{
+    bool merges;
+
+    switch (kr->policy) {
+    case KROUTINE_INVALID:
+    case KROUTINE_NONE:
+    case KROUTINE_IMMEDIATE:
+        kroutine_exec(kr);
+        return false;
+    case KROUTINE_TRIGGER:
+        merges = kroutine_is_pending(kr);
+        trigger_exec(kr, 0);
+        return merges;
+    default:
+        merges = !make_pending(kr, 0);
+        if (!merges)
+            launch(kr, (enum kroutine_policy_e)kr->policy);
+        return merges;
+    }
+}
+
 /* --- trigger --- */
 
 /* A policy that needs a target of another kind than the kroutine has acts as DEFERRED. */

@@ -24,6 +24,9 @@ unsigned kr_platform_cpu(void); /* the one that runs this call */
 unsigned kr_platform_cpus(uint64_t *mask, unsigned words);
 void kr_platform_thread_name(const char *name);
 
+/* Which CPU serves interrupt `number` of the kernel. -EPERM, -EACCES, -EINVAL, -EIO, -ENOENT. */
+error_t kr_platform_irq_affinity(unsigned number, unsigned cpu);
+
 /* Symbol and file of a code address, for reports: "timer_event (demo)", or "demo+0x1234". Static
    functions are found too when the file is not stripped. */
 void kr_platform_symbol(const void *address, char *text, size_t size);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/platform.h on Linux, reports left out: symbol.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -135,6 +137,23 @@ unsigned kr_platform_cpus(uint64_t *mask, unsigned words)
         }
     }
     return count;
+}
+
+/* Documentation/core-api/irq/irq-affinity.rst */
+error_t kr_platform_irq_affinity(unsigned number, unsigned cpu)
+{
+    char path[64], text[16];
+    int fd, length = snprintf(text, sizeof(text), "%u", cpu);
+    error_t err = 0;
+
+    snprintf(path, sizeof(path), "/proc/irq/%u/smp_affinity_list", number);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -ENOTSUP : -errno;
+    if (write(fd, text, (size_t)length) != length)
+        err = errno == EOVERFLOW ? -EINVAL : -errno; /* a number beyond those of CPUs */
+    close(fd);
+    return err;
 }
 
 void kr_platform_thread_name(const char *name)

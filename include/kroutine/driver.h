@@ -14,6 +14,7 @@
 #include "char.h"
 #include "device.h"
 #include "gpio.h"
+#include "mmio.h"
 #include "request.h"
 #include "timer.h"
 #include "uart.h"
@@ -192,6 +193,40 @@ KROUTINE_API void device_release(struct device_s *dev);
     {                                                                                              \
         DRIVER_CLASS_GPIO, prefix##_request, prefix##_cancel, prefix##_set_mode,                   \
             prefix##_set_output, prefix##_get_input, prefix##_info, prefix##_line_info             \
+    }
+
+#define DEV_MMIO_INFO(name)                                                                        \
+    error_t name(const struct device_mmio_s *acc, struct dev_mmio_info_s *info)
+#define DEV_MMIO_REGION(name)                                                                      \
+    error_t name(const struct device_mmio_s *acc, uint32_t index, struct dev_mmio_region_s *region)
+#define DEV_MMIO_MAP(name)                                                                         \
+    error_t name(const struct device_mmio_s *acc, uint32_t index, struct dev_mmio_s *window)
+#define DEV_MMIO_UNMAP(name)                                                                       \
+    error_t name(const struct device_mmio_s *acc, struct dev_mmio_s *window)
+#define DEV_MMIO_CONFIG(name)                                                                      \
+    error_t name(const struct device_mmio_s *acc, uint32_t offset, void *data, size_t size,        \
+                 bool write)
+#define DEV_MMIO_RESET(name)      error_t name(const struct device_mmio_s *acc)
+#define DEV_MMIO_BUS_MASTER(name) error_t name(const struct device_mmio_s *acc, bool on)
+#define DEV_MMIO_IRQ_REQUEST(name)                                                                 \
+    error_t name(const struct device_mmio_s *acc, struct dev_irq_s *irq)
+#define DEV_MMIO_IRQ_RELEASE(name)                                                                 \
+    error_t name(const struct device_mmio_s *acc, struct dev_irq_s *irq)
+#define DEV_MMIO_IRQ_MASK(name) error_t name(const struct device_mmio_s *acc, struct dev_irq_s *irq)
+#define DEV_MMIO_IRQ_UNMASK(name)                                                                  \
+    error_t name(const struct device_mmio_s *acc, struct dev_irq_s *irq)
+#define DEV_MMIO_IRQ_NUMBER(name)                                                                  \
+    error_t name(const struct device_mmio_s *acc, struct dev_irq_s *irq, unsigned *number)
+#define DEV_MMIO_DMA_MAP(name)                                                                     \
+    error_t name(const struct device_mmio_s *acc, struct dev_dma_map_s *map)
+#define DEV_MMIO_DMA_UNMAP(name)                                                                   \
+    error_t name(const struct device_mmio_s *acc, struct dev_dma_map_s *map)
+#define DRIVER_MMIO_METHODS(prefix)                                                                \
+    {                                                                                              \
+        DRIVER_CLASS_MMIO, prefix##_info, prefix##_region, prefix##_map, prefix##_unmap,           \
+            prefix##_config, prefix##_reset, prefix##_bus_master, prefix##_irq_request,            \
+            prefix##_irq_release, prefix##_irq_mask, prefix##_irq_unmask, prefix##_irq_number,     \
+            prefix##_dma_map, prefix##_dma_unmap                                                   \
     }
 
 /* --- request queues of a driver: FIFO, the lock is the driver's --- */
