@@ -184,6 +184,7 @@ extern const struct driver_s kr_driver_modbus;
 extern const struct driver_s kr_driver_gpiod;
 extern const struct driver_s kr_driver_sim_char;
 extern const struct driver_s kr_driver_sim_gpio;
+extern const struct driver_s kr_driver_sim_mmio;
 extern const struct driver_s kr_driver_slip;
 extern const struct driver_s kr_driver_tty;
 

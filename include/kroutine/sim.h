@@ -54,11 +54,24 @@
  *   side=a, side=b     the end of the wires
  *   uapi=1             edges as the first uAPI of Linux tells them: 16 kept for a line, later ones
  *                      are lost and not counted, no numbers
+ *
+ * The device "sim-mmio:NAME?…" is an mmio device (kroutine-mmio(3)), on any runtime. Its registers
+ * are memory without side effects, so a second window makes the program the hardware; its
+ * interrupts are raised by the program. It has a configuration space of 256 bytes, vendor 0x6b72,
+ * device 1, and a reset, which clears everything.
+ *
+ *   size=N             bytes of registers, 4096
+ *   lines=N            interrupts of kind LINE, 1: masked as they fire, and fire again when they
+ *                      are unmasked while they are raised
+ *   msi=N              interrupts of kind MSI, 2
+ *   eventfd=yes        they arrive through eventfds, as those of VFIO do; not in virtual time
+ *   every=N            ns between messages that MSI vector 0 sends by itself; 0: none
  */
 #ifndef KROUTINE_SIM_H
 #define KROUTINE_SIM_H
 
 #include "device.h"
+#include "irq.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -102,6 +115,17 @@ KROUTINE_API error_t kroutine_sim_gpio_pull(const struct device_accessor_s *acc,
 /* Unplugs the chip of a sim-gpio device: -ENODEV for all of its devices, until all are closed. Any
    thread. -ENOTSUP, -ECANCELED as above. */
 KROUTINE_API error_t kroutine_sim_gpio_unplug(const struct device_accessor_s *acc);
+
+/* Raises an interrupt of a sim-mmio device: a LINE stays raised until it is lowered, an MSI is sent
+   once, and lost when nobody has requested it. Any thread, any context. -ENXIO: there is no such
+   vector. -ENOTSUP, -ECANCELED as above. */
+KROUTINE_API error_t kroutine_sim_irq_raise(const struct device_accessor_s *acc,
+                                            enum dev_irq_kind_e kind, uint16_t vector);
+KROUTINE_API error_t kroutine_sim_irq_lower(const struct device_accessor_s *acc, uint16_t vector);
+
+/* Unplugs a sim-mmio device: its interrupts end with -ENODEV (dev_irq_s.error), so does every
+   operation but f_unmap. Registers keep what they have. As above. */
+KROUTINE_API error_t kroutine_sim_mmio_unplug(const struct device_accessor_s *acc);
 
 #ifdef __cplusplus
 }
