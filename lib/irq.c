@@ -11,9 +11,11 @@
  * (sets `closing`) is the one that waits for the handler and then detaches; until it has, the
  * memory of the irq must stay, so a second release waits for it.
  *
- * Deliveries are made by the reactor alone. It marks its own thread as running the kroutine before
- * it gives the lock back: who has claimed the line sees either no delivery, or that mark, then
- * "pending", then the mark of the thread that runs the handler (kr_thread_runs).
+ * Deliveries are made by the reactor alone. Who has claimed a line finds one of them either not
+ * begun, and then it does not begin, or `executing`, which is waited for in any context: the
+ * reactor is putting the kroutine into a queue and calls nobody. After that it is "pending", then
+ * running on some thread (kr_thread_runs). Under the policies that may run the handler right there
+ * the reactor's thread is marked as running it instead of `executing`.
  *
  * Masking by not looking: the reactor finds `masked`, sets `skipped` and disarms the watch. What
  * has fired stays in the descriptor (or in `held`), and unmask makes the reactor look again. The
@@ -42,7 +44,8 @@ struct kr_irq_line_s {
     bool masked;
     bool skipped; /* the reactor did not look because of `masked` */
     bool kicked;
-    bool unseen; /* fired since the last dev_irq_wait */
+    bool executing; /* the reactor is in kroutine_exec, of a policy that only schedules */
+    bool unseen;    /* fired since the last dev_irq_wait */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -85,18 +88,32 @@ static bool may_take(struct kr_irq_line_s *line)
     return may;
 }
 
-/* With the lock, which it gives back: the kroutine is executed. True: merged into a pending run. */
+static bool may_run_inline(const struct kroutine_s *kr)
+{
+    return kr->policy == KROUTINE_IMMEDIATE || kr->policy == KROUTINE_TRIGGER;
+}
+
+/* With the lock, also afterwards, but not in between: the kroutine is executed. True: merged into a
+   pending run. The irq may have been freed when this returns. */
 static bool execute_locked(struct kr_irq_line_s *line)
 {
     struct kroutine_s *kr = &line->irq->kr;
-    bool merged;
+    bool merged, here = may_run_inline(kr);
 
     line->unseen = true;
     pthread_cond_broadcast(&line->told);
-    kr_thread_enter(kr);
+    if (here)
+        kr_thread_enter(kr);
+    else
+        line->executing = true;
     pthread_mutex_unlock(&lock);
-    merged = kr_exec_merges(kr); /* the irq may have been freed when this returns */
-    kr_thread_leave();
+    merged = kr_exec_merges(kr);
+    if (here)
+        kr_thread_leave();
+    pthread_mutex_lock(&lock);
+    line->executing = false;
+    if (line->closing)
+        pthread_cond_broadcast(&line->told);
     return merged;
 }
 
@@ -112,11 +129,10 @@ static void deliver(struct kr_irq_line_s *line, uint64_t fired)
     } else if (fired && !line->closing) {
         line->counts.handled++;
         line->counts.missed += fired - 1;
-        if (!execute_locked(line))
-            return;
-        pthread_mutex_lock(&lock);
-        line->counts.handled--;
-        line->counts.missed++;
+        if (execute_locked(line)) {
+            line->counts.handled--;
+            line->counts.missed++;
+        }
     }
     pthread_mutex_unlock(&lock);
 }
@@ -128,12 +144,11 @@ static void gone(struct kr_irq_line_s *line, error_t error)
         kr_watch_disarm(&line->watch, KR_EV_IN);
     pthread_mutex_lock(&lock);
     line->error = error;
-    if (line->closing) {
-        pthread_mutex_unlock(&lock);
-        return;
+    if (!line->closing) {
+        line->irq->error = (int16_t)error;
+        execute_locked(line);
     }
-    line->irq->error = (int16_t)error;
-    execute_locked(line);
+    pthread_mutex_unlock(&lock);
 }
 
 static void look(struct kr_irq_line_s *line)
@@ -285,8 +300,13 @@ static error_t quiet(struct dev_irq_s *irq)
 static error_t detach(struct kr_irq_line_s *line)
 {
     struct dev_irq_s *irq = line->irq;
-    error_t err = quiet(irq);
+    error_t err;
 
+    pthread_mutex_lock(&lock);
+    while (line->executing)
+        pthread_cond_wait(&line->told, &lock);
+    pthread_mutex_unlock(&lock);
+    err = quiet(irq);
     pthread_mutex_lock(&lock);
     irq->last = line->counts;
     line->irq = NULL;
