@@ -7,8 +7,8 @@
  * f_irq_request:  find the vector (-ENOTSUP, -ENXIO, -EBUSY when its slot is taken), kr_irq_open(),
  *                 tell the hardware or the kernel to signal the descriptor; when that fails,
  *                 kr_irq_close(). Set irq->kind.
- * f_irq_release:  empty the slot, make the descriptor fall silent, kr_irq_close(). Called once for
- *                 a request, but f_close may have emptied the slot already.
+ * f_irq_release:  make the descriptor fall silent, kr_irq_close(), free the slot. Called once for a
+ *                 request, but f_close may have done it already, or be doing it on another thread.
  * f_close:        the same with every slot that is not empty.
  */
 #ifndef KR_IRQ_H
@@ -19,10 +19,11 @@
 struct kr_irq_line_s; /* one from request to release; opaque */
 
 struct kr_irq_config_s {
-    struct device_s *dev; /* held as long as `take` may be called */
+    struct device_s *dev; /* held until the line is gone */
     int fd;               /* readable when it has fired; -1: the driver calls kr_irq_look() */
     /* Reactor, non-blocking: how often it has fired since the call before; 0: it has not; -ENODEV:
-       the device is gone (once; not called again). May be late: after f_irq_release and f_close. */
+       the device is gone (once; not called again). Not called any more, nor being called, when
+       kr_irq_close() has returned: then the slot may be given to another. */
     int64_t (*take)(void *pv, int fd);
     void *pv; /* in the memory of the device, device_pv() */
 };

@@ -12,6 +12,7 @@
 
 struct kr_sim_vector_s {
     struct kr_sim_mmio_s *sim;
+    bool taken;                 /* requested, or being released */
     struct kr_irq_line_s *line; /* NULL: not requested */
     int fd;                     /* eventfd=yes: of the line */
     uint64_t fired;             /* not taken yet */

@@ -113,17 +113,22 @@ void kr_sim_timer_start(struct kr_sim_mmio_s *sim)
 
 /* --- class --- */
 
-/* Empties the slot, for who calls kr_irq_close. */
-static struct kr_irq_line_s *empty(struct kr_sim_mmio_s *sim, struct kr_sim_vector_s *v)
+/* Once for a request, by whoever comes first. */
+static void release(struct kr_sim_vector_s *v)
 {
     struct kr_irq_line_s *line;
 
-    pthread_mutex_lock(&sim->lock);
+    pthread_mutex_lock(&v->sim->lock);
     line = v->line;
     v->line = NULL;
+    pthread_mutex_unlock(&v->sim->lock);
+    if (!line)
+        return;
+    kr_irq_close(line);
+    pthread_mutex_lock(&v->sim->lock);
     v->fired = 0;
-    pthread_mutex_unlock(&sim->lock);
-    return line;
+    v->taken = false; /* only now: `take` is not called any more */
+    pthread_mutex_unlock(&v->sim->lock);
 }
 
 void kr_sim_irq_end(struct kr_sim_mmio_s *sim)
@@ -131,12 +136,8 @@ void kr_sim_irq_end(struct kr_sim_mmio_s *sim)
     if (sim->every && !kr_clock_cancel(clock_of(sim), &sim->timer))
         device_release(sim->dev);
     for (int kind = 0; kind < DEV_IRQ_KINDS; kind++) {
-        for (unsigned i = 0; i < KR_SIM_VECTORS; i++) {
-            struct kr_irq_line_s *line = empty(sim, &sim->vector[kind][i]);
-
-            if (line)
-                kr_irq_close(line);
-        }
+        for (unsigned i = 0; i < KR_SIM_VECTORS; i++)
+            release(&sim->vector[kind][i]);
     }
 }
 
@@ -162,9 +163,10 @@ static error_t claim(struct kr_sim_mmio_s *sim, struct kr_sim_vector_s *v,
     pthread_mutex_lock(&sim->lock);
     if (sim->closed || sim->gone)
         err = sim->gone ? -ENODEV : -ECANCELED;
-    else if (v->line)
+    else if (v->taken)
         err = -EBUSY;
     if (!err) {
+        v->taken = true;
         v->line = line;
         v->fd = fd;
         v->masked = false;
@@ -206,11 +208,7 @@ DEV_MMIO_IRQ_REQUEST(kr_sim_irq_request)
 
 DEV_MMIO_IRQ_RELEASE(kr_sim_irq_release)
 {
-    struct kr_sim_mmio_s *sim = kr_sim_mmio(acc->dev);
-    struct kr_irq_line_s *line = empty(sim, &sim->vector[irq->kind][irq->vector]);
-
-    if (line)
-        kr_irq_close(line);
+    release(&kr_sim_mmio(acc->dev)->vector[irq->kind][irq->vector]);
     return 0;
 }
 
