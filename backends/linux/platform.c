@@ -151,7 +151,7 @@ error_t kr_platform_irq_affinity(unsigned number, unsigned cpu)
     if (fd < 0)
         return errno == ENOENT ? -ENOTSUP : -errno;
     if (write(fd, text, (size_t)length) != length)
-        err = errno == EOVERFLOW ? -EINVAL : -errno; /* a number beyond those of CPUs */
+        err = errno == EOVERFLOW || errno == ERANGE ? -EINVAL : -errno; /* no such CPU */
     close(fd);
     return err;
 }

@@ -51,6 +51,8 @@ class Suite:
 PLAIN = Machine("plain")
 PAIR = Machine("pair", devices=SERIAL_PAIR)
 DUAL = Machine("dual", cpus=2)
+# QEMU's teaching device, which reaches all of the guest's memory. No IOMMU: UIO.
+EDU = Machine("edu", devices=("-device", "edu,dma_mask=0xffffffff"))
 
 CHAR = (
     "char_cancel char_close char_end char_file char_frame char_read char_record "
@@ -90,4 +92,5 @@ SUITES = [
     Suite("serial", PAIR,
           tuple(f"tests/vm/test_{n} --tap {b}" for n in ("vm_16550", "vm_usb") for b in BACKENDS),
           limit=100),
+    Suite("uio", EDU, tuple(f"tests/vm/test_vm_uio --tap {b}" for b in BACKENDS), limit=100),
 ]  # fmt: skip
