@@ -9,10 +9,9 @@
 #include "uio.h"
 
 /* linux/pci_regs.h: the command register has 16 bits at 4. */
-#define COMMAND_LOW  4
-#define COMMAND_HIGH 5
-#define MASTER       0x04 /* bit 2 */
-#define INTX_DISABLE 0x04 /* bit 10: bit 2 of the high byte */
+#define COMMAND      4
+#define MASTER       0x04
+#define INTX_DISABLE 0x400
 
 int kr_uio_pci_open(const char *device)
 {
@@ -42,25 +41,34 @@ error_t kr_uio_pci_access(int config, uint32_t offset, void *data, size_t size, 
                         (size_t)offset + size);
 }
 
-static error_t change(int config, uint32_t offset, uint8_t bit, bool set)
+/* Both bytes: QEMU 7.2 looks at the line of the interrupt when the lower one is written. Nothing
+   but the interrupt handler of the kernel writes here meanwhile, which sets the bit that this
+   clears. */
+error_t kr_uio_pci_intx(int config, bool on)
 {
-    uint8_t old, new;
-    error_t err = kr_uio_pci_access(config, offset, &old, 1, false);
+    uint8_t command[2];
+    error_t err = kr_uio_pci_access(config, COMMAND, command, 2, false);
 
     if (err)
         return err;
-    new = set ? old | bit : old &(uint8_t)~bit;
-    return new == old ? 0 : kr_uio_pci_access(config, offset, &new, 1, true);
+    command[1] &= (uint8_t) ~(INTX_DISABLE >> 8);
+    if (!on)
+        command[1] |= INTX_DISABLE >> 8;
+    return kr_uio_pci_access(config, COMMAND, command, 2, true);
 }
 
-error_t kr_uio_pci_intx(int config, bool on)
-{
-    return change(config, COMMAND_HIGH, INTX_DISABLE, !on);
-}
-
+/* The lower byte only, so that it cannot undo what the kernel does to "interrupt disable". */
 error_t kr_uio_pci_bus_master(int config, bool on)
 {
-    return change(config, COMMAND_LOW, MASTER, on);
+    uint8_t command;
+    error_t err = kr_uio_pci_access(config, COMMAND, &command, 1, false);
+
+    if (err)
+        return err;
+    command &= (uint8_t)~MASTER;
+    if (on)
+        command |= MASTER;
+    return kr_uio_pci_access(config, COMMAND, &command, 1, true);
 }
 
 static void reset_path(char *path, size_t size, const char *device)

@@ -49,8 +49,7 @@ error_t kr_uio_irq_by_name(unsigned *number, const char *name);
 
 int kr_uio_pci_open(const char *device); /* its `config`; negative errno */
 error_t kr_uio_pci_access(int config, uint32_t offset, void *data, size_t size, bool write);
-/* Bit 10 of the command register, "interrupt disable", which uio_pci_generic sets as it fires. Each
-   touches one byte, so that it cannot undo what the kernel does to the other one. */
+/* Bit 10 of the command register, "interrupt disable", which uio_pci_generic sets as it fires. */
 error_t kr_uio_pci_intx(int config, bool on);
 error_t kr_uio_pci_bus_master(int config, bool on);
 error_t kr_uio_pci_reset(const char *device);

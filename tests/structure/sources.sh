@@ -15,7 +15,7 @@ done < <(find lib backends examples tests -name '*.[ch]' | sort)
 # All of C11 and the part of POSIX.1-2008 that a library has a use for. What is not in the list is
 # Linux's, or glibc's, and lives in backends/.
 portable='assert|ctype|errno|fcntl|fnmatch|inttypes|limits|poll|pthread|sched|semaphore|signal|stdarg|stdatomic|'
-portable+='stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|sys/(socket|stat|time|types|uio)'
+portable+='stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|sys/(mman|socket|stat|time|types|uio)'
 check_empty "lib and include: no header that C11 and POSIX do not have" \
     "$(grep -nE '^ *# *include *<' lib/*.[ch] include/*.h include/kroutine/*.h |
         grep -vE "<($portable)\.h>")"
