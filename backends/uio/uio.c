@@ -21,6 +21,7 @@
 
 #include "device.h"
 #include "irq.h"
+#include "mmio.h"
 #include "uio.h"
 
 struct uio_s {

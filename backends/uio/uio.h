@@ -7,7 +7,6 @@
 #define KR_UIO_H
 
 #include "kroutine/mmio.h"
-#include "mmio.h"
 
 #define KR_UIO_MAPS 8 /* regions of a device: MAX_UIO_MAPS is 5, BARs are 6 */
 

@@ -86,6 +86,8 @@ _krctl_options() {
     "gpio set" | "gpio toggle") echo --active-low --backend --bias --by-name --chip --consumer --count --drive --help --hold-period --json --numeric --quiet --toggle --unquoted --verbose ;;
     "gpio mon") echo --active-low --backend --banner --bias --by-name --chip --consumer --debounce-period --edges --event-clock --format --help --idle-timeout --json --num-events --quiet --simulate --unquoted ;;
     "gpio until") echo --active-low --any --backend --bias --by-name --chip --consumer --help --json --numeric --simulate --timeout --unquoted ;;
+    "irq count") echo --count --help --kind --timeout --vector ;;
+    "mmio read" | "mmio write" | "mmio dump") echo --big-endian --help --region --width ;;
     demo) echo --backend --baud --help --input --log --seconds --tty ;;
     info) echo --backend --help ;;
     list) echo --help ;;
@@ -102,14 +104,16 @@ _krctl() {
     previous=${words[-2]}
     COMPREPLY=()
 
-    local commands="char demo gpio help info list player uart"
+    local commands="char demo gpio help info irq list mmio player uart"
     command=${words[1]}
     if [ "${#words[@]}" -gt 2 ]; then
         case $command in
         char) commands="read write cat monitor" place=2 ;;
         gpio) commands="list info get set toggle mon until" place=2 ;;
+        irq) commands="count" place=2 ;;
+        mmio) commands="read write dump" place=2 ;;
         uart) commands="show set lines break" place=2 ;;
-        help) commands="char demo gpio info list player uart" place=2 ;;
+        help) commands="char demo gpio info irq list mmio player uart" place=2 ;;
         esac
     fi
     [ "$place" -eq 2 ] && command="$command ${words[2]}"

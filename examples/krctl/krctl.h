@@ -26,7 +26,9 @@ extern const struct krctl_command_s krctl_char;
 extern const struct krctl_command_s krctl_demo;
 extern const struct krctl_command_s krctl_gpio;
 extern const struct krctl_command_s krctl_info;
+extern const struct krctl_command_s krctl_irq;
 extern const struct krctl_command_s krctl_list;
+extern const struct krctl_command_s krctl_mmio;
 extern const struct krctl_command_s krctl_player;
 extern const struct krctl_command_s krctl_uart;
 

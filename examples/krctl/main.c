@@ -12,8 +12,8 @@
 #include <string.h>
 
 static const struct krctl_command_s *const commands[] = {
-    &krctl_char, &krctl_demo,   &krctl_gpio, &krctl_info,
-    &krctl_list, &krctl_player, &krctl_uart, NULL,
+    &krctl_char, &krctl_demo, &krctl_gpio,   &krctl_info, &krctl_irq,
+    &krctl_list, &krctl_mmio, &krctl_player, &krctl_uart, NULL,
 };
 
 static void print_help(FILE *to)

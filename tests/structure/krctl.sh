@@ -55,9 +55,9 @@ narrow() {
 basics() {
     run 0 --version && grep -qE '^krctl [0-9]+\.[0-9]+\.[0-9]+$' "$out" || return
     run 2 && has "$err" usage: || return
-    run 0 --help && has "$out" usage: char demo info list player uart && narrow || return
+    run 0 --help && has "$out" usage: char demo info irq list mmio player uart && narrow || return
     local command
-    for command in char demo info list player uart; do
+    for command in char demo info irq list mmio player uart; do
         run 0 "$command" --help && has "$out" "usage: krctl $command" && narrow || return
         run 0 help "$command" && has "$out" "usage: krctl $command" || return
     done
