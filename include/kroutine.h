@@ -11,6 +11,7 @@
 #include "kroutine/device.h"
 #include "kroutine/request.h"
 #include "kroutine/char.h"
+#include "kroutine/dma.h"
 #include "kroutine/gpio.h"
 #include "kroutine/irq.h"
 #include "kroutine/mmio.h"

@@ -204,7 +204,7 @@ static const struct {
     [DRIVER_CLASS_CHAR] = {"char", &char_front, true},
     [DRIVER_CLASS_UART] = {"uart", &kr_uart_front, true},
     [DRIVER_CLASS_TIMER] = {"timer", &timer_front, false},
-    [DRIVER_CLASS_DMA] = {"dma", NULL, false},
+    [DRIVER_CLASS_DMA] = {"dma", &kr_dma_front, false},
     [DRIVER_CLASS_GPIO] = {"gpio", &kr_gpio_front, true},
     [DRIVER_CLASS_I2C] = {"i2c", NULL, true},
     [DRIVER_CLASS_SPI] = {"spi", NULL, true},

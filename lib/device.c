@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "dma_memory.h"
 
 #define ALIGNMENT 64 /* a cache line: dev->refs of two devices do not share one */
 
@@ -80,6 +81,7 @@ void kr_device_left(struct device_s *dev, uint32_t refs)
     pthread_mutex_unlock(&tree->lock);
     if (dev->opened && dev->driver->f_free)
         dev->driver->f_free(dev);
+    kr_dma_memory_free(dev->dma);
     device_discard(dev);
 }
 
@@ -103,7 +105,7 @@ static void count_open(struct device_s *dev, uint32_t change)
 {
     struct kroutine_runtime_s *rt = kr_device_runtime(dev);
 
-    if (dev->driver != &kr_driver_timer)
+    if (!dev->fixed)
         kr_add(&rt->open_devices, change);
 }
 

@@ -27,12 +27,15 @@ enum kr_device_state_e { KR_DEV_OPENING, KR_DEV_OPEN, KR_DEV_CLOSING, KR_DEV_CLO
 /* One a runtime, kept by the runtime, by each device and by device_hold() of its root. */
 struct kr_tree_s;
 
+struct kr_dma_memory_s;
+
 struct device_s {
     uint32_t refs; /* atomic */
     struct kr_tree_s *tree;
     const struct driver_s *driver; /* NULL: the root */
     void *pv;                      /* of the driver, aligned to 16 */
     const char *name;
+    struct kr_dma_memory_s *dma; /* atomic: dma_memory.c; NULL: nothing was mapped yet */
 
     /* tree->lock */
     struct device_s *next;
@@ -108,8 +111,9 @@ void kr_class_take_back(struct dev_request_s *rq);
 /* dev_request_s.expires of a request with this time-out that is submitted now. */
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
 
-/* --- class_uart.c, class_gpio.c, class_mmio.c --- */
+/* --- class_dma.c, class_gpio.c, class_mmio.c, class_uart.c --- */
 
+extern const struct driver_dma_s kr_dma_front;
 extern const struct driver_uart_s kr_uart_front;
 extern const struct driver_gpio_s kr_gpio_front;
 extern const struct driver_mmio_s kr_mmio_front;

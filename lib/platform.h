@@ -27,6 +27,12 @@ void kr_platform_thread_name(const char *name);
 /* Which CPU serves interrupt `number` of the kernel. -EPERM, -EACCES, -EINVAL, -EIO, -ENOENT. */
 error_t kr_platform_irq_affinity(unsigned number, unsigned cpu);
 
+/* Whole pages, zeroed and present: `*size` bytes of memory at *ret, `*size` rounded up to what was
+   taken. Two huge pages and more are aligned for such; `huge`: of the pool of huge pages if it has
+   enough. -ENOMEM. */
+error_t kr_platform_pages_alloc(void **ret, size_t *size, bool huge);
+void kr_platform_pages_free(void *base, size_t size);
+
 /* Symbol and file of a code address, for reports: "timer_event (demo)", or "demo+0x1234". Static
    functions are found too when the file is not stripped. */
 void kr_platform_symbol(const void *address, char *text, size_t size);

@@ -155,6 +155,8 @@ static error_t cancel(const struct device_accessor_s *acc, struct dev_request_s 
         return DEVICE_OP((const struct device_char_s *)acc, cancel, dev_char_rq_cast(rq));
     case DRIVER_CLASS_TIMER:
         return DEVICE_OP((const struct device_timer_s *)acc, cancel, dev_timer_rq_cast(rq));
+    case DRIVER_CLASS_DMA:
+        return DEVICE_OP((const struct device_dma_s *)acc, cancel, dev_dma_rq_cast(rq));
     case DRIVER_CLASS_UART:
         return DEVICE_OP((const struct device_uart_s *)acc, cancel, dev_uart_rq_cast(rq));
     case DRIVER_CLASS_GPIO:
@@ -242,6 +244,8 @@ static error_t submit(const struct device_accessor_s *acc, struct dev_request_s 
         return 0;
     case DRIVER_CLASS_TIMER:
         return DEVICE_OP((const struct device_timer_s *)acc, request, dev_timer_rq_cast(rq));
+    case DRIVER_CLASS_DMA:
+        return DEVICE_OP((const struct device_dma_s *)acc, request, dev_dma_rq_cast(rq));
     case DRIVER_CLASS_UART:
         DEVICE_OP((const struct device_uart_s *)acc, request, dev_uart_rq_cast(rq));
         return 0;

@@ -36,16 +36,22 @@ error_t kr_devices_create(struct kroutine_runtime_s *rt)
 {
     static const struct {
         const char *name;
+        const struct driver_s *driver;
         const char *spec;
-    } timers[] = {{"timer0", "0"}, {"timer1", "1"}, {"timer2", "2"}};
+    } fixed[] = {
+        {"timer0", &kr_driver_timer, "0"},
+        {"timer1", &kr_driver_timer, "1"},
+        {"timer2", &kr_driver_timer, "2"},
+        {"dma0", &kr_driver_memdma, "0"},
+    };
     struct kr_tree_s *tree = tree_create(rt);
     error_t err = 0;
 
     if (!tree)
         return device_error(-ENOMEM, "out of memory");
     rt->root = &tree->root;
-    for (unsigned i = 0; !err && i < sizeof(timers) / sizeof(timers[0]); i++)
-        err = kr_device_create(NULL, tree, timers[i].name, &kr_driver_timer, timers[i].spec, true);
+    for (unsigned i = 0; !err && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        err = kr_device_create(NULL, tree, fixed[i].name, fixed[i].driver, fixed[i].spec, true);
     if (err)
         kr_devices_destroy(rt);
     return err;

@@ -4,15 +4,16 @@
  *
  * A driver is a const struct driver_s: its name is the prefix of the specs it serves, its class
  * tables are what accessors call. The core validates and binds a request before f_request sees it,
- * and calls f_open / f_close at most once at a time for a device. For a char, uart or gpio request
- * it sets `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that has
- * passed.
+ * and calls f_open / f_close at most once at a time for a device. For a char, uart, gpio or dma
+ * request it sets `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that
+ * has passed.
  */
 #ifndef KROUTINE_DRIVER_H
 #define KROUTINE_DRIVER_H
 
 #include "char.h"
 #include "device.h"
+#include "dma.h"
 #include "gpio.h"
 #include "mmio.h"
 #include "request.h"
@@ -229,6 +230,17 @@ KROUTINE_API void device_release(struct device_s *dev);
             prefix##_dma_map, prefix##_dma_unmap                                                   \
     }
 
+#define DEV_DMA_REQUEST(name) error_t name(const struct device_dma_s *acc, struct dev_dma_rq_s *rq)
+#define DEV_DMA_CANCEL(name)  error_t name(const struct device_dma_s *acc, struct dev_dma_rq_s *rq)
+#define DEV_DMA_INFO(name)    error_t name(const struct device_dma_s *acc, struct dev_dma_info_s *info)
+#define DEV_DMA_MAP(name)     error_t name(const struct device_dma_s *acc, struct dev_dma_mem_s *mem)
+#define DEV_DMA_UNMAP(name)   error_t name(const struct device_dma_s *acc, struct dev_dma_mem_s *mem)
+#define DRIVER_DMA_METHODS(prefix)                                                                 \
+    {                                                                                              \
+        DRIVER_CLASS_DMA, prefix##_request, prefix##_cancel, prefix##_info, prefix##_map,          \
+            prefix##_unmap                                                                         \
+    }
+
 /* --- request queues of a driver: FIFO, the lock is the driver's --- */
 
 struct dev_request_queue_root_s {
@@ -254,8 +266,22 @@ KROUTINE_API void dev_rq_remove(struct dev_request_queue_root_s *q, struct dev_r
    lock: the handler may run before this returns. */
 KROUTINE_API void dev_request_done(struct dev_request_s *rq);
 
-/* dev_<class>_rq_head, _pushback, _pop, _remove, _done. */
-#define DEV_REQUEST_QUEUE_OPS(cl)                                                                  \
+/* As dev_request_done, and first gives the memory back that the request has pinned: its handler may
+   unmap it. */
+KROUTINE_API void dev_dma_rq_done(struct dev_dma_rq_s *rq);
+
+/* *bus = what the engine calls `address`, which is in memory of a request that the driver has, with
+   `size` bytes. -EFAULT: it is not. Any thread. */
+KROUTINE_API error_t dev_dma_bus(const struct device_s *dev, const void *address, size_t size,
+                                 uint64_t *bus);
+
+/* For f_close of a driver that has to undo its mappings itself: calls f_unmap for each that is
+   left. The engine has stopped, and requests are over. The memory stays until its owner unmaps it.
+ */
+KROUTINE_API void dev_dma_detach(struct device_s *dev);
+
+/* dev_<class>_rq_head, _pushback, _pop, _remove; and _done. */
+#define DEV_REQUEST_LIST_OPS(cl)                                                                   \
     static inline struct dev_##cl##_rq_s *dev_##cl##_rq_head(                                      \
         const struct dev_request_queue_root_s *q)                                                  \
     {                                                                                              \
@@ -276,6 +302,10 @@ KROUTINE_API void dev_request_done(struct dev_request_s *rq);
     {                                                                                              \
         dev_rq_remove(q, &rq->base);                                                               \
     }                                                                                              \
+    struct dev_##cl##_rq_s
+
+#define DEV_REQUEST_QUEUE_OPS(cl)                                                                  \
+    DEV_REQUEST_LIST_OPS(cl);                                                                      \
     static inline void dev_##cl##_rq_done(struct dev_##cl##_rq_s *rq)                              \
     {                                                                                              \
         dev_request_done(&rq->base);                                                               \
@@ -283,6 +313,7 @@ KROUTINE_API void dev_request_done(struct dev_request_s *rq);
     struct dev_##cl##_rq_s
 
 DEV_REQUEST_QUEUE_OPS(char);
+DEV_REQUEST_LIST_OPS(dma);
 DEV_REQUEST_QUEUE_OPS(gpio);
 DEV_REQUEST_QUEUE_OPS(timer);
 DEV_REQUEST_QUEUE_OPS(uart);

@@ -66,6 +66,18 @@
  *   msi=N              interrupts of kind MSI, 2
  *   eventfd=yes        they arrive through eventfds, as those of VFIO do; not in virtual time
  *   every=N            ns between messages that MSI vector 0 sends by itself; 0: none
+ *
+ * The device "sim-dma:NAME?…" is a dma engine, on any runtime, whose transfers take time and move
+ * their bytes while it passes, in steps of 64 KiB at most; a cancel finds those of before it moved:
+ *
+ *   channels=N         requests that run side by side; 2
+ *   rate=N             bytes a second of each channel, 0: no limit; 10^9
+ *   latency=N          ns before a request begins; 1000
+ *   mask=N             highest address of its bus, which mappings use up from 0x100000 on;
+ *                      0xffffffff
+ *   align=N            of addresses and sizes in memory; 1
+ *   regs=N             bytes of registers, from address 0 on: memory, as DEV_DMA_MEM_REG and
+ *                      DEV_DMA_REG_MEM see it; 4096
  */
 #ifndef KROUTINE_SIM_H
 #define KROUTINE_SIM_H
@@ -126,6 +138,20 @@ KROUTINE_API error_t kroutine_sim_irq_lower(const struct device_accessor_s *acc,
 /* Unplugs a sim-mmio device: its interrupts end with -ENODEV (dev_irq_s.error), so does every
    operation but f_unmap. Registers keep what they have. As above. */
 KROUTINE_API error_t kroutine_sim_mmio_unplug(const struct device_accessor_s *acc);
+
+enum kroutine_sim_dma_fault_e {
+    KROUTINE_SIM_DMA_ERROR,    /* a request ends with -EIO once `bytes` of it have moved */
+    KROUTINE_SIM_DMA_STALL,    /* it moves so many, and then nothing; its completion never comes */
+    KROUTINE_SIM_DMA_SPURIOUS, /* completion is signalled now on every channel, nothing is complete
+                                */
+    KROUTINE_SIM_DMA_GONE,     /* the engine is unplugged: -ENODEV from here on */
+};
+
+/* Makes a sim-dma device misbehave. ERROR and STALL happen to the first request that gets that far,
+   once; the last call counts. Any thread. -ENOTSUP: the device is of another driver. -EINVAL: no
+   such fault. -ECANCELED: closed. */
+KROUTINE_API error_t kroutine_sim_dma_fault(const struct device_accessor_s *acc,
+                                            enum kroutine_sim_dma_fault_e fault, uint64_t bytes);
 
 #ifdef __cplusplus
 }
