@@ -160,21 +160,10 @@ static DEV_DMA_REQUEST(dma_request)
 
 static DEV_DMA_CANCEL(dma_cancel)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_dma_s *drv = acc->drv;
-    error_t err;
+    error_t err = KR_CLASS_CANCEL(acc, rq);
 
-    if (!dev)
-        return -EBUSY;
-    if (!drv->f_cancel)
-        return -ENOTSUP;
-    KR_CHECK(kr_check_cancel_slow(&rq->base));
-    err = kr_class_enter(dev) ? -EBUSY : drv->f_cancel(acc, rq);
-    if (!err) {
+    if (!err)
         kr_dma_unpin(rq->memory, rq);
-        kr_class_take_back(&rq->base);
-    }
-    kr_device_leave(dev);
     return err;
 }
 

@@ -215,8 +215,8 @@ static uint64_t make_turn(struct kr_dma_chan_s *chan)
     chan->thread = pthread_self();
     pthread_mutex_unlock(&engine->lock);
     engine->ops->turn(chan, first, &turn);
-    if (turn.period) {
-        __atomic_store_n(&rq->periods, rq->periods + 1, __ATOMIC_RELEASE);
+    if (turn.periods) {
+        kr_store_release(&rq->periods, rq->periods + turn.periods);
         if (rq->period)
             kroutine_exec(rq->period);
     }

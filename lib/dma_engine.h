@@ -74,7 +74,7 @@ struct kr_dma_turn_s {
     enum { KR_DMA_MORE, KR_DMA_WAIT, KR_DMA_OVER } state;
     error_t error; /* OVER */
     uint64_t at;   /* WAIT: ns on the monotonic clock, when to be asked again; UINT64_MAX: never */
-    bool period;   /* one has ended */
+    unsigned periods; /* ended in it */
 };
 
 struct kr_dma_ops_s {

@@ -44,12 +44,12 @@ static void memdma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_tu
         kr_dma_advance(rq, &chan->pos, piece.size, &period);
         kr_dma_moved(rq, piece.size);
         rest -= piece.size;
-        turn->period = period;
+        turn->periods += period;
         if (kr_dma_at_end(rq, &chan->pos)) {
             turn->state = KR_DMA_OVER;
             return;
         }
-    } while (rest && ++pieces < PIECES && !(turn->period && rq->period));
+    } while (rest && ++pieces < PIECES && !(turn->periods && rq->period));
 }
 
 static const struct kr_dma_ops_s memdma_ops = {

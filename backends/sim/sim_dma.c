@@ -162,8 +162,10 @@ static void sim_dma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_t
     }
     while (!c->stalled && c->due <= now) {
         size_t step = c->step;
+        bool period = false;
 
-        move(chan, step, &turn->period);
+        move(chan, step, &period);
+        turn->periods += period;
         if (kr_dma_at_end(rq, &chan->pos)) {
             turn->state = KR_DMA_OVER;
             return;
@@ -172,7 +174,7 @@ static void sim_dma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_t
         if (!next_step(chan, turn))
             return;
         budget -= step < budget ? step : budget;
-        if (!budget || turn->period)
+        if (!budget || turn->periods)
             return; /* more, if the time has come */
     }
     turn->state = KR_DMA_WAIT;
