@@ -11,8 +11,8 @@
  *        └─ cancel, time-out, close ──▶ IDLE
  *
  * `inside` says that the pump is in the driver or in the kroutine of a period, without the lock: a
- * cancel then leaves a note, unless it comes from that very kroutine, where the engine stands
- * still. The pump looks at chan->current afterwards: who took the request out has cleared it.
+ * cancel then leaves a note, unless it comes from that very kroutine, which is between two turns.
+ * The pump looks at chan->current afterwards: who took the request out has cleared it.
  */
 #include <stdlib.h>
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dma_engine.h"
+#include "kroutine/sim.h"
 
 #define SLICE        (512u << 10) /* some 50 us */
 #define SLICE_INLINE (16u << 10)
@@ -19,6 +20,7 @@
 struct memdma_pv_s {
     struct kr_dma_engine_s *engine;
     size_t slice;
+    bool simulated;
 };
 
 static const struct driver_param_s params[] = {
@@ -50,6 +52,10 @@ static void memdma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_tu
             return;
         }
     } while (rest && ++pieces < PIECES && !(turn->periods && rq->period));
+    if (pv->simulated) {
+        turn->state = KR_DMA_WAIT;
+        turn->at = kr_dma_engine_now(chan->engine) + (pv->slice - rest) / 10 + 1;
+    }
 }
 
 static const struct kr_dma_ops_s memdma_ops = {
@@ -63,6 +69,7 @@ static error_t memdma_open(struct device_s *dev, const struct device_spec_s *spe
 {
     struct memdma_pv_s *pv = device_pv(dev);
 
+    pv->simulated = kroutine_sim_now(device_runtime(dev)) != 0;
     pv->slice = kr_pool_size(device_runtime(dev)->pool) ? SLICE : SLICE_INLINE;
     return kr_dma_engine_create(&pv->engine, dev, &memdma_ops,
                                 (unsigned)device_spec_uint(spec, "channels", CHANNELS));
