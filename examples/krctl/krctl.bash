@@ -86,6 +86,8 @@ _krctl_options() {
     "gpio set" | "gpio toggle") echo --active-low --backend --bias --by-name --chip --consumer --count --drive --help --hold-period --json --numeric --quiet --toggle --unquoted --verbose ;;
     "gpio mon") echo --active-low --backend --banner --bias --by-name --chip --consumer --debounce-period --edges --event-clock --format --help --idle-timeout --json --num-events --quiet --simulate --unquoted ;;
     "gpio until") echo --active-low --any --backend --bias --by-name --chip --consumer --help --json --numeric --simulate --timeout --unquoted ;;
+    "dma copy") echo --backend --engine --help --quiet ;;
+    "dma bench") echo --backend --help --json --largest --time ;;
     "irq count") echo --count --help --kind --timeout --vector ;;
     "mmio read" | "mmio write" | "mmio dump") echo --big-endian --help --region --width ;;
     demo) echo --backend --baud --help --input --log --seconds --tty ;;
@@ -104,16 +106,17 @@ _krctl() {
     previous=${words[-2]}
     COMPREPLY=()
 
-    local commands="char demo gpio help info irq list mmio player uart"
+    local commands="char demo dma gpio help info irq list mmio player uart"
     command=${words[1]}
     if [ "${#words[@]}" -gt 2 ]; then
         case $command in
         char) commands="read write cat monitor" place=2 ;;
+        dma) commands="copy bench" place=2 ;;
         gpio) commands="list info get set toggle mon until" place=2 ;;
         irq) commands="count" place=2 ;;
         mmio) commands="read write dump" place=2 ;;
         uart) commands="show set lines break" place=2 ;;
-        help) commands="char demo gpio info irq list mmio player uart" place=2 ;;
+        help) commands="char demo dma gpio info irq list mmio player uart" place=2 ;;
         esac
     fi
     [ "$place" -eq 2 ] && command="$command ${words[2]}"
@@ -138,6 +141,11 @@ _krctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
     elif [[ $command == gpio* ]]; then
         _krctl_gpio "$command" "$word"
+    elif [[ $previous == --engine || $previous == -e || $command == "dma bench" ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "dma0 memdma: sim-dma:" -- "$word")
+    elif [ "$command" = "dma copy" ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames
     elif [ "$place" -eq 2 ] && [ "${#words[@]}" -eq 4 ]; then
         _krctl_spec "$word"
     elif [ "$command" = "uart lines" ]; then

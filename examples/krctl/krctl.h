@@ -24,6 +24,7 @@ struct krctl_command_s {
 
 extern const struct krctl_command_s krctl_char;
 extern const struct krctl_command_s krctl_demo;
+extern const struct krctl_command_s krctl_dma;
 extern const struct krctl_command_s krctl_gpio;
 extern const struct krctl_command_s krctl_info;
 extern const struct krctl_command_s krctl_irq;

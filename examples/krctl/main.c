@@ -12,7 +12,7 @@
 #include <string.h>
 
 static const struct krctl_command_s *const commands[] = {
-    &krctl_char, &krctl_demo, &krctl_gpio,   &krctl_info, &krctl_irq,
+    &krctl_char, &krctl_demo, &krctl_dma,    &krctl_gpio, &krctl_info, &krctl_irq,
     &krctl_list, &krctl_mmio, &krctl_player, &krctl_uart, NULL,
 };
 

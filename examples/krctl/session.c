@@ -112,10 +112,11 @@ int session_open(struct session_s *s, enum kroutine_backend_e backend)
     struct kroutine_runtime_config_s config;
     int status;
 
-    /* One thread for everything: the reactor is this one, and deferred handlers run in it. */
+    /* One thread for all handlers: the reactor is this one. */
     kroutine_runtime_config_init(&config);
     config.backend = backend;
     config.embedded = true;
+    config.pool_size = s->workers;
     error_t err = kroutine_runtime_create(&s->runtime, &config);
     if (err != 0) {
         krctl_fail("cannot make a runtime: %s", krctl_error(err));

@@ -20,6 +20,8 @@ struct session_s {
     bool over;
     int status; /* enum krctl_exit_e, once it is over */
 
+    int workers; /* set before session_open, for devices in software; 0: no thread but this one */
+
     bool hurry; /* the output is not waited for any longer */
 
     struct output_s out;

@@ -151,11 +151,12 @@ int main(int argc, char **argv)
     config.pool_size = 2;
     bench_require(kroutine_runtime_create(&rt, &config) == 0, kroutine_error_text());
     root = kroutine_runtime_devices(rt);
-    bench_require(device_get_accessor_by_path(&dma.base, root, "dma0", DRIVER_CLASS_DMA) == 0 &&
-                      device_get_accessor_by_path(&timer.base, root, "timer0",
-                                                  DRIVER_CLASS_TIMER) == 0,
-                  "dma0 and timer0");
-    bench_require(dev_dma_alloc(&dma, &src, SIZE, 0) == 0 && dev_dma_alloc(&dma, &dst, SIZE, 0) == 0,
+    bench_require(
+        device_get_accessor_by_path(&dma.base, root, "dma0", DRIVER_CLASS_DMA) == 0 &&
+            device_get_accessor_by_path(&timer.base, root, "timer0", DRIVER_CLASS_TIMER) == 0,
+        "dma0 and timer0");
+    bench_require(dev_dma_alloc(&dma, &src, SIZE, 0) == 0 &&
+                      dev_dma_alloc(&dma, &dst, SIZE, 0) == 0,
                   kroutine_error_text());
     memset(src.base, 1, SIZE);
     by_memcpy();

@@ -140,16 +140,15 @@ END_TEST
 START_TEST(closed_with_requests)
 {
     struct kt_dop_s op[6];
-    struct dev_dma_mem_s mem[2];
 
     kt_dma_open(&d, &env, _i, 4096, SLOW);
     for (int i = 0; i < 6; i++) {
-        kt_dop_init(&op[i], &d, i % 2 ? KROUTINE_IMMEDIATE : KROUTINE_DEFERRED, 4096);
+        kt_dop_init(&op[i], &d, i % 2 ? KROUTINE_IMMEDIATE : KROUTINE_DEFERRED, 512);
+        op[i].desc[0].dst = d.dst + i * 512; /* side by side: each has its own */
         op[i].rq.chan_mask = i < 3;
         run_for_ever(&op[i]);
     }
     if (d.kind == KT_ENGINE_MEMDMA) { /* closes with the runtime only */
-        memcpy(mem, d.mem, sizeof mem);
         for (int i = 0; i < 6; i++)
             cancelled(&op[i]);
         kt_dma_close(&d);
@@ -171,7 +170,8 @@ START_TEST(runtime_ends_with_requests)
 
     kt_dma_open(&d, &env, _i, 4096, SLOW);
     for (int i = 0; i < 6; i++) {
-        kt_dop_init(&op[i], &d, i % 2 ? KROUTINE_IMMEDIATE : KROUTINE_DEFERRED, 4096);
+        kt_dop_init(&op[i], &d, i % 2 ? KROUTINE_IMMEDIATE : KROUTINE_DEFERRED, 512);
+        op[i].desc[0].dst = d.dst + i * 512; /* side by side: each has its own */
         op[i].rq.chan_mask = i < 3;
         run_for_ever(&op[i]);
     }
@@ -212,19 +212,14 @@ START_TEST(closed_by_a_handler)
     d.dst = d.mem[1].base;
     for (int i = 0; i < 5; i++) {
         kt_dop_init(&op[i], &d, KROUTINE_IMMEDIATE, 64);
+        op[i].desc[0].dst = d.dst + i * 64;
         op[i].rq.loops = i ? DEV_DMA_CONTINUOUS : 1;
-        op[i].rq.chan_mask = i < 3 ? 1 : 2;
+        op[i].rq.chan_mask = i ? 2 : 1;
     }
     op[0].then = put_here;
     op[0].arg = &d.dev.base;
-    for (int i = 4; i > 0; i--)
-        op[i].rq.chan_mask = i < 3 ? 1 : 2;
-    ck_assert_int_eq(kt_dop_submit(&op[3], &d), 0);
-    ck_assert_int_eq(kt_dop_submit(&op[4], &d), 0);
-    op[1].rq.chan_mask = op[2].rq.chan_mask = 2;
-    ck_assert_int_eq(kt_dop_submit(&op[1], &d), 0);
-    ck_assert_int_eq(kt_dop_submit(&op[2], &d), 0);
-    ck_assert_int_eq(kt_dop_submit(&op[0], &d), 0);
+    for (int i = 4; i >= 0; i--)
+        ck_assert_int_eq(kt_dop_submit(&op[i], &d), 0);
     kt_dop_expect(&op[0], &env, 0);
     for (int i = 1; i < 5; i++)
         kt_dop_expect(&op[i], &env, -ECANCELED);
@@ -275,6 +270,7 @@ START_TEST(in_order_on_a_channel)
     kt_dma_open(&d, &env, _i, 4096, "latency=10&channels=4");
     for (int i = 0; i < 64; i++) {
         kt_dop_init(&op[i], &d, KROUTINE_IMMEDIATE, 1 + (unsigned)(i * 37 % 64));
+        op[i].desc[0].dst = d.dst + i * 64;
         op[i].rq.chan_mask = 1u << i % (d.info.channels < 2 ? 1 : 2);
         ck_assert_int_eq(kt_dop_submit(&op[i], &d), 0);
     }

@@ -59,7 +59,7 @@ def specs(folder):
 @case("the options that are completed are those that the commands have", needs="bash")
 def complete_list(_):
     text = SCRIPT.read_text()
-    for command in re.findall(r'"((?:char|gpio|irq|mmio|uart) \w+)"|^    (\w+)\) echo', text, re.M):
+    for command in re.findall(r'"((?:char|dma|gpio|irq|mmio|uart) \w+)"|^    (\w+)\) echo', text, re.M):
         command = command[0] or command[1]
         place = rf'("{command}"|^    {command}\)).*echo'
         line = next(line for line in text.splitlines() if re.search(place, line))

@@ -55,14 +55,14 @@ narrow() {
 basics() {
     run 0 --version && grep -qE '^krctl [0-9]+\.[0-9]+\.[0-9]+$' "$out" || return
     run 2 && has "$err" usage: || return
-    run 0 --help && has "$out" usage: char demo info irq list mmio player uart && narrow || return
+    run 0 --help && has "$out" usage: char demo dma gpio info irq list mmio player uart && narrow || return
     local command
-    for command in char demo info irq list mmio player uart; do
+    for command in char demo dma gpio info irq list mmio player uart; do
         run 0 "$command" --help && has "$out" "usage: krctl $command" && narrow || return
         run 0 help "$command" && has "$out" "usage: krctl $command" || return
     done
     run 0 info && has "$out" backend because pool && narrow || return
-    run 0 list && has "$out" timer0 timer1 timer2 tty: baud= file: fd: && narrow
+    run 0 list && has "$out" timer0 timer1 timer2 dma0 tty: baud= file: fd: && narrow
 }
 check "version, help, info and list" basics
 

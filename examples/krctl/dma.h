@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KRCTL_DMA_H
+#define KRCTL_DMA_H
+
+#include "krctl.h"
+#include "output.h"
+#include "session.h"
+
+extern const struct krctl_command_s krctl_dma_bench;
+extern const struct krctl_command_s krctl_dma_copy;
+
+/* An engine and two pieces of memory for it. */
+struct engine_s {
+    struct session_s session; /* with two workers, for engines in software */
+    struct device_dma_s dev;
+    struct dev_dma_info_s info;
+    struct dev_dma_mem_s src;
+    struct dev_dma_mem_s dst;
+};
+
+/* KRCTL_OK, or says what is wrong. engine_close is needed in either case. */
+int engine_open(struct engine_s *e, enum kroutine_backend_e backend, const char *spec, size_t size);
+void engine_close(struct engine_s *e);
+
+/* Why a transfer has failed, in words. */
+const char *engine_error(error_t err);
+
+#endif
