@@ -385,6 +385,46 @@ START_TEST(lines_allocate_nothing)
 }
 END_TEST
 
+/* In order: each is over before the next; with a time-out every other time, and a cancel. */
+START_TEST(dma_requests_allocate_nothing)
+{
+    struct device_dma_s dma = DEVICE_ACCESSOR_INIT;
+    struct dev_dma_desc_s desc[2];
+    struct dev_dma_mem_s mem;
+    struct dev_dma_rq_s rq;
+    unsigned ends = 0;
+
+    OPEN();
+    ck_assert_int_eq(device_get_accessor_by_path(&dma.base, kroutine_runtime_devices(env.rt),
+                                                 "dma0", DRIVER_CLASS_DMA),
+                     0);
+    ck_assert_int_eq(dev_dma_alloc(&dma, &mem, 4096, 0), 0);
+    memset(&rq, 0, sizeof rq);
+    dev_dma_rq_init_queue(&rq, count_done, &queue);
+    memset(desc, 0, sizeof desc);
+    desc[0].src = desc[1].src = mem.base;
+    desc[0].dst = (char *)mem.base + 1024;
+    desc[1].dst = (char *)mem.base + 2048;
+    desc[0].size = desc[1].size = 512;
+    rq.list = desc;
+    rq.count = 2;
+    rq.loops = 2;
+    done = 0;
+    for (unsigned i = 0; i < MANY / 8; i++) {
+        counted(i);
+        dev_request_set_timeout(&rq.base, i % 2 ? KROUTINE_SEC(100) : 0);
+        if (DEVICE_OP(&dma, request, &rq)) /* a Check macro would allocate */
+            ck_abort_msg("request %u is refused", i);
+        if (i % 3 || DEVICE_OP(&dma, cancel, &rq))
+            wait_done(++ends);
+    }
+    expect_none("dma requests");
+    ck_assert_int_eq(dev_dma_unmap(&mem), 0);
+    device_put_accessor(&dma.base);
+    close_all();
+}
+END_TEST
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("no allocation");
@@ -393,6 +433,7 @@ Suite *kt_suite(void)
     kt_add_loop(s, timers_allocate_nothing, 2, backend_label, 30);
     kt_add_loop(s, char_requests_allocate_nothing, 2, backend_label, 30);
     kt_add_loop(s, timeouts_allocate_nothing, 2, backend_label, 30);
+    kt_add_loop(s, dma_requests_allocate_nothing, 2, backend_label, 30);
     kt_add_loop(s, frames_allocate_nothing, 2, backend_label, 30);
     kt_add_loop(s, lines_allocate_nothing, 2, backend_label, 30);
     return s;

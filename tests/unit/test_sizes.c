@@ -6,6 +6,7 @@
 _Static_assert(sizeof(struct kroutine_s) <= 40, "struct kroutine_s has grown");
 _Static_assert(sizeof(struct dev_char_rq_s) <= 112, "struct dev_char_rq_s has grown");
 _Static_assert(sizeof(struct dev_gpio_rq_s) <= 120, "struct dev_gpio_rq_s has grown");
+_Static_assert(sizeof(struct dev_dma_rq_s) <= 192, "struct dev_dma_rq_s has grown");
 _Static_assert(sizeof(struct dev_gpio_event_s) == 24, "struct dev_gpio_event_s has grown");
 #endif
 _Static_assert(offsetof(struct dev_char_rq_s, base) == 0, "the base comes first");
@@ -23,6 +24,7 @@ _Static_assert(KROUTINE_EXEC_USERFLAGS == 0xff && KROUTINE_EXEC_TRIGGERED == 0x1
     (SAME(t, kr) && SAME(t, error) && SAME(t, pvdata) && SAME(t, pvuint) && SAME(t, drvdata) &&    \
      SAME(t, type) && SAME(t, timeout))
 _Static_assert(ALL_SAME(dev_char_rq_s), "dev_char_rq_s repeats struct dev_request_s");
+_Static_assert(ALL_SAME(dev_dma_rq_s), "dev_dma_rq_s repeats struct dev_request_s");
 _Static_assert(ALL_SAME(dev_gpio_rq_s), "dev_gpio_rq_s repeats struct dev_request_s");
 _Static_assert(ALL_SAME(dev_timer_rq_s), "dev_timer_rq_s repeats struct dev_request_s");
 
@@ -31,7 +33,8 @@ _Static_assert(ALL_SAME(dev_timer_rq_s), "dev_timer_rq_s repeats struct dev_requ
     (sizeof(struct device_##cl##_s) == sizeof(struct device_accessor_s) &&                         \
      offsetof(struct device_##cl##_s, dev) == offsetof(struct device_accessor_s, dev) &&           \
      offsetof(struct device_##cl##_s, api) == offsetof(struct device_accessor_s, api))
-_Static_assert(ACCESSOR(char) && ACCESSOR(timer) && ACCESSOR(uart) && ACCESSOR(gpio),
+_Static_assert(ACCESSOR(char) && ACCESSOR(timer) && ACCESSOR(uart) && ACCESSOR(gpio) &&
+                   ACCESSOR(dma),
                "accessors share a layout");
 
 START_TEST(casts_find_the_object)
