@@ -233,7 +233,7 @@ START_TEST(walking_the_tree)
     device_create(NULL, root, "c", &mock, NULL);
     device_destroy(dev);
     device_foreach(root, note, names);
-    ck_assert_str_eq(names, "timer0 timer1 timer2 mock:x b ");
+    ck_assert_str_eq(names, "timer0 timer1 timer2 dma0 mock:x b ");
     device_put_accessor(&acc.base);
     kt_env_close(&env);
 }
