@@ -190,5 +190,6 @@ extern const struct driver_s kr_driver_sim_mmio;
 extern const struct driver_s kr_driver_slip;
 extern const struct driver_s kr_driver_tty;
 extern const struct driver_s kr_driver_uio;
+extern const struct driver_s kr_driver_vfio;
 
 #endif
