@@ -93,6 +93,9 @@ _krctl_options() {
     demo) echo --backend --baud --help --input --log --seconds --tty ;;
     info) echo --backend --help ;;
     list) echo --help ;;
+    "vfio bind") echo --group --help --user ;;
+    "vfio show") echo --help --json ;;
+    "vfio unbind") echo --help ;;
     player) echo --baud --help --input --print ;;
     esac
 }
@@ -106,7 +109,7 @@ _krctl() {
     previous=${words[-2]}
     COMPREPLY=()
 
-    local commands="char demo dma gpio help info irq list mmio player uart"
+    local commands="char demo dma gpio help info irq list mmio player uart vfio"
     command=${words[1]}
     if [ "${#words[@]}" -gt 2 ]; then
         case $command in
@@ -116,7 +119,8 @@ _krctl() {
         irq) commands="count" place=2 ;;
         mmio) commands="read write dump" place=2 ;;
         uart) commands="show set lines break" place=2 ;;
-        help) commands="char demo dma gpio info irq list mmio player uart" place=2 ;;
+        vfio) commands="show bind unbind" place=2 ;;
+        help) commands="char demo dma gpio info irq list mmio player uart vfio" place=2 ;;
         esac
     fi
     [ "$place" -eq 2 ] && command="$command ${words[2]}"
@@ -146,6 +150,8 @@ _krctl() {
     elif [ "$command" = "dma copy" ]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
+    elif [[ $command == vfio* && ${#words[@]} -eq 4 ]]; then
+        mapfile -t COMPREPLY < <(cd /sys/bus/pci/devices 2>/dev/null && compgen -G "$word*")
     elif [ "$place" -eq 2 ] && [ "${#words[@]}" -eq 4 ]; then
         _krctl_spec "$word"
     elif [ "$command" = "uart lines" ]; then

@@ -32,6 +32,7 @@ extern const struct krctl_command_s krctl_list;
 extern const struct krctl_command_s krctl_mmio;
 extern const struct krctl_command_s krctl_player;
 extern const struct krctl_command_s krctl_uart;
+extern const struct krctl_command_s krctl_vfio;
 
 /* The command of that name in a list that ends with a NULL; NULL: there is none. */
 const struct krctl_command_s *krctl_find(const struct krctl_command_s *const *list,

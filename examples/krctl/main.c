@@ -13,7 +13,7 @@
 
 static const struct krctl_command_s *const commands[] = {
     &krctl_char, &krctl_demo, &krctl_dma,    &krctl_gpio, &krctl_info, &krctl_irq,
-    &krctl_list, &krctl_mmio, &krctl_player, &krctl_uart, NULL,
+    &krctl_list, &krctl_mmio, &krctl_player, &krctl_uart, &krctl_vfio, NULL,
 };
 
 static void print_help(FILE *to)

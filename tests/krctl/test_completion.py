@@ -31,6 +31,7 @@ def commands(folder):
     equal(complete("char mon", folder), ["char", "monitor"])
     equal(complete("uart br", folder), ["uart", "break"])
     equal(complete("gpio unt", folder), ["gpio", "until"])
+    equal(complete("vfio un", folder), ["vfio", "unbind"])
     equal(complete("help pl", folder), ["help", "player"])
 
 
@@ -38,6 +39,7 @@ def commands(folder):
 def options(folder):
     equal(complete("char read x --fr", folder), ["char", "read", "x", "--frames"])
     equal(complete("char read x --backend ur", folder), ["char", "read", "x", "--backend", "uring"])
+    equal(complete("vfio bind x --us", folder), ["vfio", "bind", "x", "--user"])
     equal(complete("uart lines x dtr=of", folder), ["uart", "lines", "x", "dtr=off"])
     equal(complete("uart set x parity=ev", folder), ["uart", "set", "x", "parity=even"])
     equal(complete("gpio mon x --edges ri", folder), ["gpio", "mon", "x", "--edges", "rising"])
@@ -59,7 +61,7 @@ def specs(folder):
 @case("the options that are completed are those that the commands have", needs="bash")
 def complete_list(_):
     text = SCRIPT.read_text()
-    for command in re.findall(r'"((?:char|dma|gpio|irq|mmio|uart) \w+)"|^    (\w+)\) echo', text, re.M):
+    for command in re.findall(r'"((?:char|dma|gpio|irq|mmio|uart|vfio) \w+)"|^    (\w+)\) echo', text, re.M):
         command = command[0] or command[1]
         place = rf'("{command}"|^    {command}\)).*echo'
         line = next(line for line in text.splitlines() if re.search(place, line))

@@ -55,9 +55,9 @@ narrow() {
 basics() {
     run 0 --version && grep -qE '^krctl [0-9]+\.[0-9]+\.[0-9]+$' "$out" || return
     run 2 && has "$err" usage: || return
-    run 0 --help && has "$out" usage: char demo dma gpio info irq list mmio player uart && narrow || return
+    run 0 --help && has "$out" usage: char demo dma gpio info irq list mmio player uart vfio && narrow || return
     local command
-    for command in char demo dma gpio info irq list mmio player uart; do
+    for command in char demo dma gpio info irq list mmio player uart vfio; do
         run 0 "$command" --help && has "$out" "usage: krctl $command" && narrow || return
         run 0 help "$command" && has "$out" "usage: krctl $command" || return
     done
