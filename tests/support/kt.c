@@ -2,8 +2,11 @@
 /* Time, runtimes, threads, and facts about the process, for the tests. */
 #include "kt.h"
 
+#include <asm/termbits.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -199,4 +202,14 @@ uint64_t kt_voluntary_switches(void)
             sum += task_switches(e->d_name);
     closedir(dir);
     return sum;
+}
+
+void kt_need_termios2(void)
+{
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    struct termios2 line;
+
+    if (fd >= 0 && ioctl(fd, TCGETS2, &line) < 0 && errno == ENOSYS)
+        kt_skip_all("settings of serial ports cannot be read here: TCGETS2: %s", strerror(errno));
+    close(fd);
 }

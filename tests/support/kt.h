@@ -52,6 +52,12 @@ void kt_add_loop(Suite *s, const TTest *t, int rounds, const char *(*label)(int 
 void kt_skip_record(const char *function, int round, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* In kt_suite(): the machine lacks what every case needs, so the program is skipped as a whole. */
+void kt_skip_all(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* That, where serial ports cannot be set to any speed: TCGETS2 is missing under QEMU's user mode.
+ */
+void kt_need_termios2(void);
+
 /* How much slower than plain this build or run is: 1, 10 with a sanitizer, 40 under valgrind, or
    what KR_TEST_SLOW says. */
 unsigned kt_slow(void);

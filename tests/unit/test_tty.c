@@ -236,6 +236,7 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("tty");
 
+    kt_need_termios2();
     kt_add(s, settings_of_the_spec, 20);
     kt_add(s, any_baud_rate, 20);
     kt_add(s, what_cannot_be_opened, 20);

@@ -210,6 +210,7 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("tty_errors");
 
+    kt_need_termios2();
     kt_add(s, good_bytes_first, 30);
     kt_add(s, each_type_of_read, 30);
     kt_add(s, errors_in_a_row, 30);

@@ -386,6 +386,7 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("tty_pty");
 
+    kt_need_termios2();
     kt_add(s, refused_in_the_spec, 20);
     kt_add(s, refused_while_it_is_open, 60);
     kt_add(s, every_byte_with_marks, 20);

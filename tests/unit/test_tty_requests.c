@@ -467,6 +467,7 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("tty_requests");
 
+    kt_need_termios2();
     kt_add_loop(s, drains, KT_MODES, kt_mode_label, 30);
     kt_add_loop(s, in_the_order_of_submission, KT_MODES, kt_mode_label, 30);
     kt_add_loop(s, breaks, KT_MODES, kt_mode_label, 30);

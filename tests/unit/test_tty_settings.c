@@ -168,6 +168,7 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("tty_settings");
 
+    kt_need_termios2();
     kt_add(s, rs485_of_the_spec, 30);
     kt_add(s, rs485_that_the_port_changes, 30);
     kt_add(s, low_latency, 30);
