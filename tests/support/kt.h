@@ -51,6 +51,8 @@ void kt_add_loop(Suite *s, const TTest *t, int rounds, const char *(*label)(int 
     } while (0)
 void kt_skip_record(const char *function, int round, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same from a function that the case has called; does not return. */
+void kt_skip_here(const char *why) __attribute__((noreturn));
 
 /* In kt_suite(): the machine lacks what every case needs, so the program is skipped as a whole. */
 void kt_skip_all(const char *format, ...) __attribute__((format(printf, 1, 2)));

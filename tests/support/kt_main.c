@@ -23,6 +23,8 @@ struct skip_s {
 
 /* Written by the cases, which are processes of their own. */
 static struct shared_s {
+    const char *name; /* of the case that runs, and its round */
+    int round;
     unsigned count;
     struct skip_s skip[MAX_SKIPS];
 } * shared;
@@ -47,6 +49,15 @@ const char *kt_backend_name(enum kroutine_backend_e backend)
     return backends[backend];
 }
 
+/* In the process of the case, before it. */
+static void round_begin(void)
+{
+    const char *name = tcase_name();
+
+    shared->round = shared->name == name ? shared->round + 1 : 0;
+    shared->name = name;
+}
+
 void kt_add_loop(Suite *s, const TTest *t, int rounds, const char *(*label)(int round),
                  double limit)
 {
@@ -57,6 +68,7 @@ void kt_add_loop(Suite *s, const TTest *t, int rounds, const char *(*label)(int 
         exit(EXIT_FAILURE);
     }
     cases[case_count++] = (struct case_s){t, rounds, label, 0};
+    tcase_add_checked_fixture(tc, round_begin, NULL);
     tcase_set_timeout(tc, limit);
     tcase_add_loop_test(tc, t, 0, rounds);
     suite_add_tcase(s, tc);
@@ -78,6 +90,15 @@ void kt_skip_record(const char *function, int round, const char *format, ...)
     va_start(ap, format);
     vsnprintf(shared->skip[n].reason, sizeof shared->skip[n].reason, format, ap);
     va_end(ap);
+}
+
+void kt_skip_here(const char *why)
+{
+    char function[80];
+
+    snprintf(function, sizeof function, "%s_fn", shared->name);
+    kt_skip_record(function, shared->round, "%s", why);
+    exit(EXIT_SUCCESS); /* the case, which has passed */
 }
 
 static char skip_all[200]; /* why; empty: not skipped */

@@ -53,6 +53,8 @@ PAIR = Machine("pair", devices=SERIAL_PAIR)
 DUAL = Machine("dual", cpus=2)
 # QEMU's teaching device, which reaches all of the guest's memory. No IOMMU: UIO.
 EDU = Machine("edu", devices=("-device", "edu,dma_mask=0xffffffff"))
+# With two processors, as each of them may see the other's writes late.
+ARM64 = Machine("arm64", "arm64", "virt,gic-version=3", cpus=2, kernels=("6.12",))
 
 CHAR = (
     "char_cancel char_close char_end char_file char_frame char_read char_record "
@@ -62,6 +64,19 @@ CHAR = (
 LOAD = ["char_load", "timer_many"]
 GPIO = ["gpio", "gpio_event", "gpio_idle", "gpio_until"]
 BACKENDS = ("uring", "epoll")
+
+
+# All of the unit tests: those of one file of the library, and those of the serial port driver.
+UNIT = (
+    "check context device device_end embedded fork gpio_spec gpiod_account idle krctl kroutine "
+    "kroutine_life nmea noalloc pool pool_cpu priority queue regress_fork regress_stream request "
+    "runtime seed sequence shutdown sim sim_line sim_time sizes spec stream_end stream_start trigger "
+    "tty tty_errors tty_line tty_marks tty_pty tty_requests tty_settings wheel codec"
+).split()
+CONTRACT = CHAR + (
+    "char_collect char_drain char_dribble char_gap char_gap_write char_timed framing framing_fault "
+    "uart"
+).split()
 
 
 def contract(names, backends=BACKENDS):
@@ -93,4 +108,10 @@ SUITES = [
           tuple(f"tests/vm/test_{n} --tap {b}" for n in ("vm_16550", "vm_usb") for b in BACKENDS),
           limit=100),
     Suite("uio", EDU, tuple(f"tests/vm/test_vm_uio --tap {b}" for b in BACKENDS), limit=100),
+    # The other architecture, whose processors order memory less.
+    Suite("arm64-unit", ARM64, tuple(f"tests/unit/test_{n} --tap" for n in UNIT), build="arm64",
+          limit=300, time=900),
+    Suite("arm64-contract", ARM64, contract(CONTRACT), build="arm64", limit=200, time=900),
+    Suite("arm64-gpio", ARM64, contract(["gpio", "gpio_event", "gpio_until", "gpio_load"]),
+          build="arm64", through="gpio-sim"),
 ]  # fmt: skip
