@@ -416,7 +416,7 @@ int seam_read(struct seam_lines_s *lines, struct dev_gpio_event_s *events, unsig
     if (!lines->held || !lines->watched)
         return lines->held ? 0 : -EIO;
     while (count < size && quiet < lines->count) {
-        bool more;
+        bool more = false;
         int n = read_line(lines, lines->at, events + count, size - count, &more);
 
         if (n < 0)

@@ -55,6 +55,15 @@ DUAL = Machine("dual", cpus=2)
 EDU = Machine("edu", devices=("-device", "edu,dma_mask=0xffffffff"))
 # With two processors, as each of them may see the other's writes late.
 ARM64 = Machine("arm64", "arm64", "virt,gic-version=3", cpus=2, kernels=("6.12",))
+# MSI goes through the ITS of GICv3. One edu has no reset, the other that of its port.
+ARM64_SMMU = Machine(
+    "arm64-smmu", "arm64", "virt,gic-version=3,iommu=smmuv3", cpus=2, kernels=("6.12",),
+    devices=(
+        "-device", "edu,addr=05.0",
+        "-device", "pcie-root-port,id=port1,chassis=1,addr=06.0",
+        "-device", "edu,id=edu1,bus=port1",
+    ),
+)  # fmt: skip
 
 CHAR = (
     "char_cancel char_close char_end char_file char_frame char_read char_record "
