@@ -284,7 +284,8 @@ static bool runs_here(struct kroutine_s *kr, enum kroutine_policy_e policy)
     case KROUTINE_INTERRUPTIBLE:
         return kr_self.nointr == 0;
     case KROUTINE_CPU_INTERRUPTIBLE:
-        return kr_self.nointr == 0 && kr_self.worker_cpu == kr->target.cpu + 1;
+        return kr_self.nointr == 0 && kr_self.worker_cpu &&
+               kr_self.worker_cpu - 1 == kr->target.cpu; /* UINT_MAX + 1 is no CPU */
     case KROUTINE_SEQ_INTERRUPTIBLE:
         return kr_self.nointr == 0 && kr_seq_try_enter(kr->target.seq);
     default:
