@@ -209,7 +209,7 @@ static uint64_t make_turn(struct kr_dma_chan_s *chan)
         chan->waiting--;
         rq->rq_state = DEV_RQ_ACTIVE;
         chan->stop = 0;
-        chan->pos = (struct kr_dma_pos_s){0};
+        chan->pos = (struct dev_dma_walk_s){0};
     }
     chan->inside = true;
     chan->thread = pthread_self();

@@ -5,36 +5,6 @@
 
 #include "device.h"
 
-/* --- walking through a request: dma_walk.c --- */
-
-/* Where a request is: this many bytes into a row of a descriptor of a loop. */
-struct kr_dma_pos_s {
-    uint32_t loop;
-    uint32_t index;
-    size_t row;
-    size_t offset;
-    uint32_t in_period; /* descriptors ended since the last period ended */
-};
-
-/* What comes next, at most to the end of a row. */
-struct kr_dma_piece_s {
-    uint64_t src; /* addresses of the process, or of registers */
-    uint64_t dst;
-    size_t size;
-    bool backwards; /* the row overlaps itself upwards: its last bytes are moved first */
-};
-
-void kr_dma_piece(struct kr_dma_piece_s *piece, const struct dev_dma_rq_s *rq,
-                  const struct kr_dma_pos_s *pos, size_t max);
-/* `size` bytes of that piece are done. */
-void kr_dma_advance(const struct dev_dma_rq_s *rq, struct kr_dma_pos_s *pos, size_t size,
-                    bool *period);
-/* All of it is done. */
-static inline bool kr_dma_at_end(const struct dev_dma_rq_s *rq, const struct kr_dma_pos_s *pos)
-{
-    return rq->loops != DEV_DMA_CONTINUOUS && pos->loop == rq->loops;
-}
-
 /* Range of addresses, relative to that of the descriptor, which all its rows in all loops of one
    side cover: *low <= 0 < *high. False: more than there can be. */
 bool kr_dma_extent(const struct dev_dma_rq_s *rq, const struct dev_dma_desc_s *desc, bool source,
@@ -66,7 +36,7 @@ struct kr_dma_chan_s {
     struct dev_timer_rq_s timer;
     uint64_t timer_at; /* 0: not armed; an armed one holds the device */
 
-    struct kr_dma_pos_s pos; /* of `current`; of whoever is inside, or has the lock */
+    struct dev_dma_walk_s pos; /* of `current`; of whoever is inside, or has the lock */
 };
 
 /* What a turn has come to. */

@@ -3,8 +3,8 @@
 #include "dma_engine.h"
 
 /* The front has made sure that none of this passes the ends of the address space. */
-void kr_dma_piece(struct kr_dma_piece_s *piece, const struct dev_dma_rq_s *rq,
-                  const struct kr_dma_pos_s *pos, size_t max)
+void dev_dma_walk_piece(struct dev_dma_piece_s *piece, const struct dev_dma_rq_s *rq,
+                        const struct dev_dma_walk_s *pos, size_t max)
 {
     const struct dev_dma_desc_s *desc = &rq->list[pos->index];
     bool from_reg = rq->type == DEV_DMA_REG_MEM, to_reg = rq->type == DEV_DMA_MEM_REG;
@@ -21,8 +21,8 @@ void kr_dma_piece(struct kr_dma_piece_s *piece, const struct dev_dma_rq_s *rq,
     piece->dst = dst + (to_reg && rq->reg_fixed ? 0 : offset);
 }
 
-void kr_dma_advance(const struct dev_dma_rq_s *rq, struct kr_dma_pos_s *pos, size_t size,
-                    bool *period)
+void dev_dma_walk_advance(const struct dev_dma_rq_s *rq, struct dev_dma_walk_s *pos, size_t size,
+                          bool *period)
 {
     const struct dev_dma_desc_s *desc = &rq->list[pos->index];
 
@@ -70,4 +70,23 @@ bool kr_dma_extent(const struct dev_dma_rq_s *rq, const struct dev_dma_desc_s *d
            (rq->loops == DEV_DMA_CONTINUOUS ||
             stretch(low, high, source ? rq->src_loop_stride : rq->dst_loop_stride, rq->loops)) &&
            *low != INT64_MIN;
+}
+
+bool dev_dma_registers_inside(const struct dev_dma_rq_s *rq, uint64_t base, uint64_t size)
+{
+    bool source = rq->type == DEV_DMA_REG_MEM;
+
+    for (uint32_t i = 0; rq->type != DEV_DMA_MEM_MEM && i < rq->count; i++) {
+        const struct dev_dma_desc_s *desc = &rq->list[i];
+        uint64_t first = (source ? desc->src_reg : desc->dst_reg) - base;
+        int64_t low, high;
+
+        if (first >= size || !kr_dma_extent(rq, desc, source, &low, &high))
+            return false;
+        if (rq->reg_fixed)
+            high -= (int64_t)desc->size - (rq->width ? rq->width : 1);
+        if ((uint64_t)-low > first || high < 0 || (uint64_t)high > size - first)
+            return false;
+    }
+    return true;
 }

@@ -33,7 +33,7 @@ static void memdma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_tu
 {
     const struct memdma_pv_s *pv = device_pv(chan->engine->dev);
     struct dev_dma_rq_s *rq = chan->current;
-    struct kr_dma_piece_s piece;
+    struct dev_dma_piece_s piece;
     size_t rest = pv->slice;
     unsigned pieces = 0;
 
@@ -41,13 +41,13 @@ static void memdma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_tu
     do {
         bool period;
 
-        kr_dma_piece(&piece, rq, &chan->pos, rest);
+        dev_dma_walk_piece(&piece, rq, &chan->pos, rest);
         memmove((void *)(uintptr_t)piece.dst, (const void *)(uintptr_t)piece.src, piece.size);
-        kr_dma_advance(rq, &chan->pos, piece.size, &period);
+        dev_dma_walk_advance(rq, &chan->pos, piece.size, &period);
         kr_dma_moved(rq, piece.size);
         rest -= piece.size;
         turn->periods += period;
-        if (kr_dma_at_end(rq, &chan->pos)) {
+        if (dev_dma_walk_over(rq, &chan->pos)) {
             turn->state = KR_DMA_OVER;
             return;
         }

@@ -76,11 +76,11 @@ static void move(struct kr_dma_chan_s *chan, size_t size, bool *period)
     struct sim_dma_pv_s *pv = pv_of(chan);
     struct dev_dma_rq_s *rq = chan->current;
     unsigned width = rq->width ? rq->width : 1;
-    struct kr_dma_piece_s piece;
+    struct dev_dma_piece_s piece;
 
     if (!size)
         return;
-    kr_dma_piece(&piece, rq, &chan->pos, size);
+    dev_dma_walk_piece(&piece, rq, &chan->pos, size);
     if (rq->type == DEV_DMA_MEM_REG)
         registers(pv->regs + piece.dst, (uint8_t *)(uintptr_t)piece.src, piece.size, width,
                   rq->reg_fixed, true);
@@ -89,7 +89,7 @@ static void move(struct kr_dma_chan_s *chan, size_t size, bool *period)
                   rq->reg_fixed, false);
     else
         memmove((void *)(uintptr_t)piece.dst, (const void *)(uintptr_t)piece.src, piece.size);
-    kr_dma_advance(rq, &chan->pos, piece.size, period);
+    dev_dma_walk_advance(rq, &chan->pos, piece.size, period);
     kr_dma_moved(rq, piece.size);
 }
 
@@ -123,7 +123,7 @@ static bool next_step(struct kr_dma_chan_s *chan, struct kr_dma_turn_s *turn)
     struct sim_dma_chan_s *c = &pv->chan[chan->number];
     struct dev_dma_rq_s *rq = chan->current;
     enum kroutine_sim_dma_fault_e kind;
-    struct kr_dma_piece_s piece;
+    struct dev_dma_piece_s piece;
     uint64_t left;
 
     if (is_due(pv, rq, &left, &kind)) {
@@ -136,7 +136,7 @@ static bool next_step(struct kr_dma_chan_s *chan, struct kr_dma_turn_s *turn)
         c->step = 0;
     }
     if (!c->stalled) {
-        kr_dma_piece(&piece, rq, &chan->pos, left < STEP ? whole(rq, left) : STEP);
+        dev_dma_walk_piece(&piece, rq, &chan->pos, left < STEP ? whole(rq, left) : STEP);
         c->step = piece.size;
         c->due = c->begin;
         if (pv->rate)
@@ -166,7 +166,7 @@ static void sim_dma_turn(struct kr_dma_chan_s *chan, bool first, struct kr_dma_t
 
         move(chan, step, &period);
         turn->periods += period;
-        if (kr_dma_at_end(rq, &chan->pos)) {
+        if (dev_dma_walk_over(rq, &chan->pos)) {
             turn->state = KR_DMA_OVER;
             return;
         }
@@ -255,28 +255,12 @@ static void sim_dma_free(struct device_s *dev)
 
 /* --- class --- */
 
-static bool has_registers(const struct sim_dma_pv_s *pv, const struct dev_dma_rq_s *rq,
-                          const struct dev_dma_desc_s *desc)
-{
-    bool source = rq->type == DEV_DMA_REG_MEM;
-    uint64_t first = source ? desc->src_reg : desc->dst_reg;
-    int64_t low, high;
-
-    if (first >= pv->reg_size || !kr_dma_extent(rq, desc, source, &low, &high))
-        return false;
-    if (rq->reg_fixed)
-        high -= (int64_t)desc->size - (rq->width ? rq->width : 1);
-    return (uint64_t)-low <= first && (uint64_t)high <= pv->reg_size - first;
-}
-
 static DEV_DMA_REQUEST(sim_dma_request)
 {
     struct sim_dma_pv_s *pv = device_pv(acc->dev);
 
-    for (uint32_t i = 0; rq->type != DEV_DMA_MEM_MEM && i < rq->count; i++) {
-        if (!has_registers(pv, rq, &rq->list[i]))
-            return -EFAULT;
-    }
+    if (!dev_dma_registers_inside(rq, 0, pv->reg_size))
+        return -EFAULT;
     return kr_dma_engine_request(pv->engine, rq);
 }
 

@@ -280,6 +280,41 @@ KROUTINE_API error_t dev_dma_bus(const struct device_s *dev, const void *address
  */
 KROUTINE_API void dev_dma_detach(struct device_s *dev);
 
+/* Whether all registers that a request of the dma class touches, in all its rows and loops, are
+   among the `size` bytes from address `base` on. True when it touches none. */
+KROUTINE_API bool dev_dma_registers_inside(const struct dev_dma_rq_s *rq, uint64_t base,
+                                           uint64_t size);
+
+/* Walking through a request of the dma class, piece by piece, for engines that do not know rows and
+   loops. All zero: at its beginning. One thread at a time. */
+struct dev_dma_walk_s {
+    uint32_t loop;
+    uint32_t index; /* of the list */
+    size_t row;
+    size_t offset;
+    uint32_t in_period; /* descriptors ended since the last period ended */
+};
+
+struct dev_dma_piece_s {
+    uint64_t src; /* addresses of the process, or of registers */
+    uint64_t dst;
+    size_t size;
+    bool backwards; /* the row overlaps itself upwards: its last bytes come first */
+};
+
+/* What comes next: at most `max` bytes, at most to the end of a row. The same again until the walk
+   has advanced. Not when it is over. */
+KROUTINE_API void dev_dma_walk_piece(struct dev_dma_piece_s *piece, const struct dev_dma_rq_s *rq,
+                                     const struct dev_dma_walk_s *walk, size_t max);
+/* `size` bytes of that piece are done; *period: with them, a period. */
+KROUTINE_API void dev_dma_walk_advance(const struct dev_dma_rq_s *rq, struct dev_dma_walk_s *walk,
+                                       size_t size, bool *period);
+static inline bool dev_dma_walk_over(const struct dev_dma_rq_s *rq,
+                                     const struct dev_dma_walk_s *walk)
+{
+    return rq->loops != DEV_DMA_CONTINUOUS && walk->loop == rq->loops;
+}
+
 /* dev_<class>_rq_head, _pushback, _pop, _remove; and _done. */
 #define DEV_REQUEST_LIST_OPS(cl)                                                                   \
     static inline struct dev_##cl##_rq_s *dev_##cl##_rq_head(                                      \
