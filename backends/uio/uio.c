@@ -30,6 +30,9 @@ struct uio_s {
     bool by_config; /* the interrupt is unmasked through configuration space */
     bool has_irq;
     int config; /* PCI, else -1 */
+    /* /dev/uioN. There is one, of which the others are duplicates, and it stays open as long as the
+       device: at the end of each that was opened uio_pci_generic puts the bus master off. */
+    int file;
 
     pthread_mutex_t lock; /* guards what follows */
     bool closed;
@@ -110,18 +113,21 @@ static error_t uio_open(struct device_s *dev, const struct device_spec_s *spec)
     fd = open_file(uio);
     if (fd < 0)
         return fd;
+    uio->file = fd;
     uio->has_irq = has_irq(fd);
-    close(fd);
     for (unsigned i = 0; i < uio->found.maps; i++)
         snprintf(uio->region[i].name, sizeof(uio->region[i].name), "uio%u %s %u %.32s",
                  uio->found.number, uio->found.by_bar ? "BAR" : "map", i,
                  uio->found.by_bar ? "" : uio->found.map[i].name);
     if (strcmp(uio->found.bus, "pci") == 0)
         err = open_pci(uio);
-    if (err && uio->config >= 0)
-        close(uio->config);
-    if (!err)
+    if (!err) {
         pthread_mutex_init(&uio->lock, NULL);
+        return 0;
+    }
+    if (uio->config >= 0)
+        close(uio->config);
+    close(uio->file);
     return err;
 }
 
@@ -184,9 +190,10 @@ static error_t begin(struct uio_s *uio, struct device_s *dev, struct dev_irq_s *
     struct kr_irq_line_s *line;
     error_t err;
 
-    config.fd = open_file(uio);
+    config.fd = fcntl(uio->file, F_DUPFD_CLOEXEC, 0);
     if (config.fd < 0)
-        return config.fd;
+        return -errno;
+    has_irq(config.fd); /* what fired before is forgotten */
     uio->seen = count_now(uio);
     err = kr_irq_open(&line, irq, &config);
     if (err) {
@@ -362,7 +369,8 @@ static int open_region(const struct uio_s *uio, uint32_t index, off_t *offset)
     *offset = 0;
     if (!uio->found.by_bar) {
         *offset = (off_t)index * sysconf(_SC_PAGESIZE); /* uio-howto.rst: N pages is map N */
-        return open_file(uio);
+        fd = fcntl(uio->file, F_DUPFD_CLOEXEC, 0);
+        return fd >= 0 ? fd : -errno;
     }
     snprintf(path, sizeof(path), "%s/resource%u", uio->found.device, index);
     fd = open(path, O_RDWR | O_CLOEXEC);
@@ -493,6 +501,7 @@ static void uio_free(struct device_s *dev)
 
     if (is_pci(uio))
         close(uio->config);
+    close(uio->file);
     pthread_mutex_destroy(&uio->lock);
 }
 
