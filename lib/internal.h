@@ -176,6 +176,7 @@ const void *kr_class_front(enum driver_class_e cl);
 /* Drivers of the library; kr_driver_timer is in clock.h. */
 extern const struct driver_s kr_driver_cobs;
 extern const struct driver_s kr_driver_fd;
+extern const struct driver_s kr_driver_edu;
 extern const struct driver_s kr_driver_file;
 extern const struct driver_s kr_driver_hdlc;
 extern const struct driver_s kr_driver_length;
