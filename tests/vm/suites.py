@@ -51,8 +51,57 @@ class Suite:
 PLAIN = Machine("plain")
 PAIR = Machine("pair", devices=SERIAL_PAIR)
 DUAL = Machine("dual", cpus=2)
-# QEMU's teaching device, which reaches all of the guest's memory. No IOMMU: UIO.
-EDU = Machine("edu", devices=("-device", "edu,dma_mask=0xffffffff"))
+# QEMU's edu behind an IOMMU: on the root complex, behind a port (a reset of its own), two behind a
+# bridge (one IOMMU group). e1000e has MSI-X.
+IOMMU = Machine(
+    "iommu",
+    model="q35,kernel-irqchip=split",
+    append="intel_iommu=on",
+    devices=(
+        "-device", "intel-iommu,intremap=on",
+        "-device", "edu,addr=05.0",
+        "-device", "pcie-root-port,id=port1,chassis=1,addr=06.0",
+        "-device", "edu,id=edu1,bus=port1",
+        "-device", "pcie-root-port,id=port2,chassis=2,addr=07.0",
+        "-device", "pcie-pci-bridge,id=bridge,bus=port2",
+        "-device", "edu,bus=bridge,addr=01.0",
+        "-device", "edu,bus=bridge,addr=02.0",
+        "-device", "e1000e,addr=08.0",
+        "-chardev", "null,id=nobody",
+        "-device", "pci-serial,chardev=nobody,addr=09.0",
+    ),
+)  # fmt: skip
+# Without one, and an edu that reaches all of the guest's memory.
+EDU = Machine("edu", devices=("-device", "edu,addr=05.0,dma_mask=0xffffffff"))
+# With an IOMMU that leaves addresses as they are: for UIO.
+IDENTITY = Machine(
+    "identity",
+    model="q35,kernel-irqchip=split",
+    append="intel_iommu=on iommu=pt",
+    devices=(
+        "-device", "intel-iommu,intremap=on",
+        "-device", "edu,addr=05.0,dma_mask=0xffffffffff",
+    ),
+)  # fmt: skip
+# An edu that can be pulled out with QEMU's monitor, which is on ttyS4.
+FAULTS = tuple(
+    Machine(
+        f"faults-{name}",
+        model="q35,kernel-irqchip=split",
+        append="intel_iommu=on",
+        devices=(
+            "-device", "intel-iommu,intremap=on",
+            "-device", "edu,addr=05.0",
+            "-device", "pcie-root-port,id=port1,chassis=1,addr=06.0",
+            "-device", "edu,id=edu1,bus=port1",
+            "-chardev", "socket,id=monitor,path={dir}/monitor,server=on,wait=off",
+            "-chardev", "socket,id=operator,path={dir}/monitor,reconnect=1",
+            "-mon", "chardev=monitor,mode=readline",
+            "-device", "pci-serial,chardev=operator,addr=09.0",
+        ),
+    )
+    for name in ("uring", "epoll")
+)  # fmt: skip
 # With two processors, as each of them may see the other's writes late.
 ARM64 = Machine("arm64", "arm64", "virt,gic-version=3", cpus=2, kernels=("6.12",))
 # MSI goes through the ITS of GICv3. One edu has no reset, the other that of its port.
@@ -117,6 +166,17 @@ SUITES = [
           tuple(f"tests/vm/test_{n} --tap {b}" for n in ("vm_16550", "vm_usb") for b in BACKENDS),
           limit=100),
     Suite("uio", EDU, tuple(f"tests/vm/test_vm_uio --tap {b}" for b in BACKENDS), limit=100),
+    Suite("vfio", IOMMU,
+          tuple(f"tests/vm/test_{n} --tap {b}" for n in ("vfio", "vfio_dma", "vfio_errors")
+                for b in BACKENDS) + ("tests/vm/test_vfio_krctl --tap",), limit=120),
+    Suite("vfio-none", EDU, tuple(f"tests/vm/test_vfio_none --tap {b}" for b in BACKENDS)),
+    Suite("edu", IOMMU, tuple(f"tests/vm/test_edu --tap {b}" for b in BACKENDS)
+          + ("tests/vm/test_edu_example --tap",), limit=200),
+    # A guest for each, as the one loses a device.
+    *(Suite("edu-faults", machine, (f"tests/vm/test_edu_faults --tap {b}",), limit=200)
+      for machine, b in zip(FAULTS, BACKENDS)),
+    Suite("edu-uio", IDENTITY, tuple(f"tests/vm/test_edu --tap {b}" for b in BACKENDS),
+          environment="KT_EDU=uio", limit=200),
     # The other architecture, whose processors order memory less.
     Suite("arm64-unit", ARM64, tuple(f"tests/unit/test_{n} --tap" for n in UNIT), build="arm64",
           limit=300, time=900),
