@@ -4,7 +4,8 @@
 
 A program is a literal block of the EXAMPLES section of a man page, or a fenced C block of the
 README, that defines main. It must compile without a warning, end within the time limit and exit
-with 0. The SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds
+with 0. What kroutine-drivers(7) shows of the driver edu must be in its source, which the build
+compiles. The SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds
 every prototype that has drifted.
 
 usage: programs.py COMPILER OUTPUT-FOLDER LINK-FLAG...
@@ -45,7 +46,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_endtag(self, tag):
         if tag == "h1":
-            self.title, self.heading = self.heading.strip(), None
+            self.title, self.heading = " ".join(self.heading.split()), None
             self.sections[self.title] = ""
         elif tag == "pre":
             self.literals.setdefault(self.title, []).append(self.literal)
@@ -102,6 +103,19 @@ def readme_cases():
         yield f"README.md program {index + 1}", code, True
 
 
+def excerpt_cases():
+    """Yields (name, None or what went wrong) of code that is shown from backends/edu."""
+    sources = sorted((ROOT / "backends" / "edu").glob("*.[ch]"))
+    known = [" ".join(path.read_text(encoding="utf-8").split()) for path in sources]
+    done = subprocess.run(["mandoc", "-T", "html", str(ROOT / "man" / "kroutine-drivers.7")],
+                          check=True, capture_output=True, text=True, encoding="utf-8")
+    shown = Page(done.stdout).literals["DRIVERS OF HARDWARE"]
+    for index, code in enumerate(shown):
+        here = any(" ".join(code.split()) in text for text in known)
+        problem = None if here else "not in backends/edu any more:\n" + code
+        yield f"kroutine-drivers.7 excerpt {index + 1}", problem
+
+
 def run_case(case, compiler, folder, link):
     """Returns (name, None or what went wrong)."""
     name, code, is_program = case
@@ -134,13 +148,14 @@ def main():
     cases = list(readme_cases()) + list(man_cases())
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda case: run_case(case, compiler, folder, link), cases)
+        results = list(pool.map(lambda case: run_case(case, compiler, folder, link), cases))
+        results += excerpt_cases()
         for number, (name, problem) in enumerate(results, 1):
             print(f"{'not ok' if problem else 'ok'} {number} - {name}")
             if problem:
                 failed += 1
                 print("\n".join("# " + line for line in problem.splitlines()))
-    print(f"1..{len(cases)}")
+    print(f"1..{len(results)}")
     return 1 if failed else 0
 
 
