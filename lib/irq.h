@@ -6,7 +6,8 @@
  *
  * f_irq_request:  find the vector (-ENOTSUP, -ENXIO, -EBUSY when its slot is taken), kr_irq_open(),
  *                 tell the hardware or the kernel to signal the descriptor; when that fails,
- *                 kr_irq_close(). Set irq->kind.
+ *                 kr_irq_close(). Set irq->kind before it can fire: the handler looks at it, and
+ *               so do mask and unmask. The caller puts back what it was when the request fails.
  * f_irq_release:  make the descriptor fall silent, kr_irq_close(), free the slot. Called once for a
  *                 request, but f_close may have done it already, or be doing it on another thread.
  * f_close:        the same with every slot that is not empty.

@@ -43,6 +43,7 @@ static error_t end(struct call_s *call, error_t err)
 
 error_t kr_irq_request(const struct device_mmio_s *acc, struct dev_irq_s *irq)
 {
+    enum dev_irq_kind_e wanted = irq->kind;
     error_t err;
 
     if ((unsigned)irq->kind >= DEV_IRQ_KINDS)
@@ -58,7 +59,10 @@ error_t kr_irq_request(const struct device_mmio_s *acc, struct dev_irq_s *irq)
     irq->forks = kr_load_relaxed(&kr_forks);
     irq->error = 0;
     irq->last = (struct dev_irq_counts_s){0};
-    return acc->drv->f_irq_request(acc, irq);
+    err = acc->drv->f_irq_request(acc, irq);
+    if (err)
+        irq->kind = wanted;
+    return err;
 }
 
 static bool is_detached(void *arg)

@@ -274,10 +274,10 @@ static error_t request(struct vfio_s *v, struct device_s *dev, struct dev_irq_s 
     slot->kind = choose(v, irq->kind);
     slot->vector = irq->vector;
     err = check(v, slot->kind, slot->vector);
-    if (!err)
+    if (!err) {
+        irq->kind = slot->kind; /* before it fires, as its handler unmasks what is INTX */
         err = open_line(v, slot, dev, irq);
-    if (!err)
-        irq->kind = slot->kind;
+    }
     pthread_mutex_unlock(&v->lock);
     if (err) {
         if (slot->line)

@@ -284,6 +284,7 @@ START_TEST(what_cannot_be_requested)
     dev_irq_init(&other, kt_irq_handler);
     other.vector = 1;
     ck_assert_int_eq(dev_irq_request(&t.dev, &other), -EBUSY);
+    ck_assert_int_eq(other.kind, DEV_IRQ_ANY);
     ck_assert_int_eq(dev_irq_release(&other), 0); /* was not requested: nothing to wait for */
     ck_assert_int_eq(dev_irq_mask(&other), -ECANCELED);
     kt_irq_raise(&t, DEV_IRQ_MSI, 1); /* the first one still works */
