@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "internal.h"
+#include "irq_internal.h"
 
 __thread struct kr_thread_s kr_self __attribute__((tls_model("initial-exec")));
 uint32_t kr_forks;
@@ -48,6 +49,7 @@ static void forked_child(void)
     kr_drivers_unlock();
     pthread_mutex_init(&threads.list_lock, NULL);
     pthread_mutex_init(&threads.wait_lock, NULL);
+    pthread_mutex_init(&kr_irq_lock, NULL);
     init_cond();
     kr_store(&threads.waiters, 0);
     threads.list = NULL;

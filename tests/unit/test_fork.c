@@ -3,6 +3,7 @@
    parent does not notice. */
 #include "kt.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -267,6 +268,64 @@ static const char *default_label(int i)
     return i ? "parent has one" : "parent has none";
 }
 
+static struct device_mmio_s regs;
+static struct dev_irq_s irq;
+
+/* Lines of other devices are not in the way of what the child makes for itself. */
+static int interrupts(void)
+{
+    struct device_mmio_s own = DEVICE_ACCESSOR_INIT;
+    struct dev_irq_counts_s counts;
+    struct dev_irq_s mine;
+
+    CHILD_START;
+    CHILD(dev_irq_release(&irq) == -EPERM);
+    CHILD(dev_irq_mask(&irq) == -EPERM);
+    dev_irq_counts(&irq, &counts);
+    CHILD(device_get_accessor_by_path(&own.base, NULL, "sim-mmio:child", DRIVER_CLASS_MMIO) == 0);
+    dev_irq_init(&mine, never);
+    CHILD(dev_irq_request(&own, &mine) == 0);
+    CHILD(dev_irq_release(&mine) == 0);
+    device_put_accessor(&own.base);
+    return 0;
+}
+
+static int stop; /* atomic */
+
+static void *look_at_counts(void *arg)
+{
+    struct dev_irq_counts_s counts;
+
+    (void)arg;
+    while (!kt_get(&stop))
+        dev_irq_counts(&irq, &counts);
+    return NULL;
+}
+
+/* The thread that holds the lock of all lines is not in the child. */
+START_TEST(interrupts_while_another_thread_looks)
+{
+    pthread_t thread;
+
+    kt_env_open(&env, _i);
+    regs = (struct device_mmio_s)DEVICE_ACCESSOR_INIT;
+    ck_assert_int_eq(device_get_accessor_by_path(&regs.base, kroutine_runtime_devices(env.rt),
+                                                 "sim-mmio:parent", DRIVER_CLASS_MMIO),
+                     0);
+    dev_irq_init(&irq, never);
+    ck_assert_int_eq(dev_irq_request(&regs, &irq), 0);
+    kt_set(&stop, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, look_at_counts, NULL), 0);
+    for (int i = 0; i < 20; i++)
+        expect_child(interrupts);
+    kt_set(&stop, 1);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(dev_irq_release(&irq), 0);
+    device_put_accessor(&regs.base);
+    kt_env_close(&env);
+}
+END_TEST
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("fork");
@@ -276,5 +335,6 @@ Suite *kt_suite(void)
     kt_add_loop(s, a_fresh_default_runtime_works, 2, default_label, 30);
     kt_add(s, a_runtime_made_in_the_child_works, 20);
     kt_add_loop(s, pending_requests_stay_with_the_parent, KT_MODES, kt_mode_label, 20);
+    kt_add_loop(s, interrupts_while_another_thread_looks, KT_MODES, kt_mode_label, 60);
     return s;
 }
