@@ -191,8 +191,10 @@ error_t space_join(struct space_s **ret, const struct pci_s *pci, const struct i
         err = s->ops->attach(s, pci, device_fd);
     if (!err) {
         err = learn_ranges(s, first);
-        if (err)
+        if (err) {
             close(*device_fd);
+            *device_fd = -1;
+        }
     }
     if (err) {
         s->users--;
