@@ -2,15 +2,8 @@
 /*
  * The driver uio: devices of UIO, "uio:uio0", "uio:0000:00:03.0".
  *
- * Each request of the interrupt opens /dev/uioN for itself: the kernel counts interrupts for ever,
- * and an opened file is readable when the count differs from what it has read last, so a new one
- * begins without those of before. It is non-blocking: a blocking one would park a worker of
- * io_uring in read(2).
- *
- * The kernel masks the interrupt as it fires. uio_pdrv_genirq, and most drivers of single devices,
- * take an int32 written to the file: 1 unmasks, 0 masks. uio_pci_generic has no such thing
- * (-ENOSYS): it has set "interrupt disable" in the command register of PCI, which the program
- * clears.
+ * At the end, in this order: the device stops mastering the bus, its interrupt is masked, its
+ * registers are unmapped, its files are closed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,45 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "device.h"
-#include "irq.h"
-#include "mmio.h"
-#include "uio.h"
-
-struct uio_s {
-    struct kr_uio_found_s found;
-    bool physical;  /* physical=yes */
-    bool by_config; /* the interrupt is unmasked through configuration space */
-    bool has_irq;
-    int config; /* PCI, else -1 */
-    /* /dev/uioN. There is one, of which the others are duplicates, and it stays open as long as the
-       device: at the end of each that was opened uio_pci_generic puts the bus master off. */
-    int file;
-
-    pthread_mutex_t lock; /* guards what follows */
-    bool closed;
-    struct kr_mmio_region_s region[KR_UIO_MAPS];
-    bool taken;                 /* the interrupt is requested, or about to be */
-    struct kr_irq_line_s *line; /* NULL: it is not, or is being released */
-    int irq_fd;                 /* of `line` */
-    uint32_t seen;              /* the kernel's count; the reactor's while `line` is open */
-};
+#include "uio_open.h"
 
 static const struct driver_param_s params[] = {
     {"physical", "physical addresses for DMA: nothing keeps the device from all of memory; no",
      NULL, 0, 0, DRIVER_PARAM_BOOL},
     {NULL, NULL, NULL, 0, 0, DRIVER_PARAM_UINT},
 };
-
-static struct uio_s *uio_of(const struct device_s *dev)
-{
-    return device_pv(dev);
-}
-
-static bool is_pci(const struct uio_s *uio)
-{
-    return uio->config >= 0;
-}
 
 /* --- opening and closing --- */
 
@@ -78,14 +39,6 @@ static int open_file(const struct uio_s *uio)
     if (errno == ENOENT)
         return device_error(-ENOENT, "%s is not there: is udev running, /dev a devtmpfs?", path);
     return device_error(-errno, "%s: cannot be opened", path);
-}
-
-/* A device without an interrupt answers a read with EIO. */
-static bool has_irq(int fd)
-{
-    int32_t count;
-
-    return read(fd, &count, sizeof(count)) >= 0 || errno == EAGAIN;
 }
 
 static error_t open_pci(struct uio_s *uio)
@@ -114,7 +67,7 @@ static error_t uio_open(struct device_s *dev, const struct device_spec_s *spec)
     if (fd < 0)
         return fd;
     uio->file = fd;
-    uio->has_irq = has_irq(fd);
+    uio->has_irq = uio_has_irq(fd);
     for (unsigned i = 0; i < uio->found.maps; i++)
         snprintf(uio->region[i].name, sizeof(uio->region[i].name), "uio%u %s %u %.32s",
                  uio->found.number, uio->found.by_bar ? "BAR" : "map", i,
@@ -131,178 +84,7 @@ static error_t uio_open(struct device_s *dev, const struct device_spec_s *spec)
     return err;
 }
 
-/* --- interrupts --- */
-
-static int64_t take(void *pv, int fd)
-{
-    struct uio_s *uio = pv;
-    uint32_t count, fired;
-
-    if (read(fd, &count, sizeof(count)) != sizeof(count))
-        return errno == EAGAIN || errno == EINTR ? 0 : -ENODEV; /* EIO: the device was removed */
-    fired = count - uio->seen;
-    uio->seen = count;
-    /* One that came between the opening of the file and the look at `seen`. */
-    return fired ? fired : 1;
-}
-
-/* With the lock. -ENOTSUP: this driver of the kernel cannot. */
-static error_t set_irq(struct uio_s *uio, int fd, bool on)
-{
-    int32_t value = on;
-
-    if (uio->by_config)
-        return kr_uio_pci_intx(uio->config, on);
-    if (write(fd, &value, sizeof(value)) == sizeof(value))
-        return 0;
-    return errno == ENOSYS ? -ENOTSUP : errno == EIO ? -ENODEV : -errno;
-}
-
-static error_t check_kind(const struct uio_s *uio, const struct dev_irq_s *irq)
-{
-    enum dev_irq_kind_e kind = is_pci(uio) ? DEV_IRQ_INTX : DEV_IRQ_LINE;
-
-    if (irq->kind == DEV_IRQ_MSI || irq->kind == DEV_IRQ_MSIX)
-        return device_error(-ENOTSUP, "UIO has no message-signalled interrupts: VFIO has");
-    if (!uio->has_irq)
-        return device_error(-ENOTSUP, "uio%u has no interrupt", uio->found.number);
-    if (irq->kind != DEV_IRQ_ANY && irq->kind != kind)
-        return device_error(-ENOTSUP, "uio%u: its interrupt is of kind %s", uio->found.number,
-                            is_pci(uio) ? "INTX" : "LINE");
-    if (irq->vector)
-        return device_error(-ENXIO, "uio%u has one interrupt", uio->found.number);
-    return 0;
-}
-
-static uint32_t count_now(const struct uio_s *uio)
-{
-    char folder[64];
-    uint64_t count = 0;
-
-    snprintf(folder, sizeof(folder), "/sys/class/uio/uio%u", uio->found.number);
-    kr_uio_read_number(&count, folder, "event");
-    return (uint32_t)count;
-}
-
-static error_t begin(struct uio_s *uio, struct device_s *dev, struct dev_irq_s *irq)
-{
-    struct kr_irq_config_s config = {.dev = dev, .take = take, .pv = uio};
-    struct kr_irq_line_s *line;
-    error_t err;
-
-    config.fd = fcntl(uio->file, F_DUPFD_CLOEXEC, 0);
-    if (config.fd < 0)
-        return -errno;
-    has_irq(config.fd); /* what fired before is forgotten */
-    uio->seen = count_now(uio);
-    err = kr_irq_open(&line, irq, &config);
-    if (err) {
-        close(config.fd);
-        return err;
-    }
-    pthread_mutex_lock(&uio->lock);
-    err = uio->closed ? -ECANCELED : set_irq(uio, config.fd, true);
-    if (err == -ENOTSUP) /* the kernel's driver does it all by itself */
-        err = 0;
-    uio->line = err ? NULL : line;
-    uio->irq_fd = config.fd;
-    pthread_mutex_unlock(&uio->lock);
-    if (err)
-        kr_irq_close(line);
-    return err;
-}
-
-static void give_back(struct uio_s *uio)
-{
-    pthread_mutex_lock(&uio->lock);
-    uio->taken = false;
-    pthread_mutex_unlock(&uio->lock);
-}
-
-static DEV_MMIO_IRQ_REQUEST(uio_irq_request)
-{
-    struct uio_s *uio = uio_of(acc->dev);
-    error_t err = check_kind(uio, irq);
-    bool taken;
-
-    if (err)
-        return err;
-    pthread_mutex_lock(&uio->lock);
-    taken = uio->taken;
-    uio->taken = true;
-    pthread_mutex_unlock(&uio->lock);
-    if (taken)
-        return device_error(-EBUSY, "the interrupt of uio%u is taken", uio->found.number);
-    irq->kind = is_pci(uio) ? DEV_IRQ_INTX : DEV_IRQ_LINE;
-    err = begin(uio, acc->dev, irq);
-    if (err)
-        give_back(uio);
-    return err;
-}
-
-/* What f_irq_release and f_close do; the line is of whoever comes first. */
-static void end(struct uio_s *uio)
-{
-    struct kr_irq_line_s *line;
-
-    pthread_mutex_lock(&uio->lock);
-    line = uio->line;
-    uio->line = NULL;
-    if (line)
-        set_irq(uio, uio->irq_fd, false);
-    pthread_mutex_unlock(&uio->lock);
-    if (line) {
-        kr_irq_close(line);
-        give_back(uio);
-    }
-}
-
-static DEV_MMIO_IRQ_RELEASE(uio_irq_release)
-{
-    (void)irq;
-    end(uio_of(acc->dev));
-    return 0;
-}
-
-static error_t set_mask(struct uio_s *uio, bool masked)
-{
-    error_t err;
-
-    pthread_mutex_lock(&uio->lock);
-    err = uio->line ? set_irq(uio, uio->irq_fd, !masked) : -ECANCELED;
-    pthread_mutex_unlock(&uio->lock);
-    return err;
-}
-
-static DEV_MMIO_IRQ_MASK(uio_irq_mask)
-{
-    (void)irq;
-    return set_mask(uio_of(acc->dev), true);
-}
-
-static DEV_MMIO_IRQ_UNMASK(uio_irq_unmask)
-{
-    (void)irq;
-    return set_mask(uio_of(acc->dev), false);
-}
-
-/* PCI tells the number; else there is a folder of the name of the device in /proc/irq/N. */
-static DEV_MMIO_IRQ_NUMBER(uio_irq_number)
-{
-    struct uio_s *uio = uio_of(acc->dev);
-    uint64_t value;
-    error_t err;
-
-    (void)irq;
-    if (!is_pci(uio))
-        return kr_uio_irq_by_name(number, uio->found.name);
-    err = kr_uio_read_number(&value, uio->found.device, "irq");
-    if (!err)
-        *number = (unsigned)value;
-    return err ? -ENOTSUP : 0;
-}
-
-/* --- the rest of the class --- */
+/* --- class --- */
 
 static DEV_MMIO_INFO(uio_info)
 {
@@ -315,9 +97,9 @@ static DEV_MMIO_INFO(uio_info)
     snprintf(info->bus, sizeof(info->bus), "%s", found->bus);
     info->regions = found->maps;
     info->irqs[DEV_IRQ_ANY] = uio->has_irq;
-    info->irqs[is_pci(uio) ? DEV_IRQ_INTX : DEV_IRQ_LINE] = uio->has_irq;
+    info->irqs[uio_is_pci(uio) ? DEV_IRQ_INTX : DEV_IRQ_LINE] = uio->has_irq;
     info->cap = uio->physical ? DEV_MMIO_CAP_DMA : 0;
-    if (!is_pci(uio))
+    if (!uio_is_pci(uio))
         return 0;
     info->cap |= DEV_MMIO_CAP_CONFIG;
     info->cap |= kr_uio_pci_has_reset(found->device) ? DEV_MMIO_CAP_RESET : 0;
@@ -437,14 +219,15 @@ static DEV_MMIO_CONFIG(uio_config)
 {
     struct uio_s *uio = uio_of(acc->dev);
 
-    return is_pci(uio) ? kr_uio_pci_access(uio->config, offset, data, size, write) : not_pci(uio);
+    return uio_is_pci(uio) ? kr_uio_pci_access(uio->config, offset, data, size, write)
+                           : not_pci(uio);
 }
 
 static DEV_MMIO_RESET(uio_reset)
 {
     struct uio_s *uio = uio_of(acc->dev);
 
-    return is_pci(uio) ? kr_uio_pci_reset(uio->found.device) : not_pci(uio);
+    return uio_is_pci(uio) ? kr_uio_pci_reset(uio->found.device) : not_pci(uio);
 }
 
 static DEV_MMIO_BUS_MASTER(uio_bus_master)
@@ -452,7 +235,7 @@ static DEV_MMIO_BUS_MASTER(uio_bus_master)
     struct uio_s *uio = uio_of(acc->dev);
     error_t err;
 
-    if (!is_pci(uio))
+    if (!uio_is_pci(uio))
         return not_pci(uio);
     pthread_mutex_lock(&uio->lock);
     err = uio->closed ? -ECANCELED : kr_uio_pci_bus_master(uio->config, on);
@@ -485,10 +268,10 @@ static void uio_close(struct device_s *dev)
 
     pthread_mutex_lock(&uio->lock);
     uio->closed = true;
-    if (is_pci(uio))
+    if (uio_is_pci(uio))
         kr_uio_pci_bus_master(uio->config, false);
     pthread_mutex_unlock(&uio->lock);
-    end(uio);
+    uio_end_irq(uio);
     pthread_mutex_lock(&uio->lock);
     for (unsigned i = 0; i < KR_UIO_MAPS; i++)
         kr_mmio_drop(&uio->region[i]);
@@ -499,7 +282,7 @@ static void uio_free(struct device_s *dev)
 {
     struct uio_s *uio = uio_of(dev);
 
-    if (is_pci(uio))
+    if (uio_is_pci(uio))
         close(uio->config);
     close(uio->file);
     pthread_mutex_destroy(&uio->lock);
