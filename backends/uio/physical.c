@@ -16,26 +16,26 @@
 #include "kroutine/driver.h"
 #include "uio.h"
 
-/* KernelPageSize of the mapping that holds `at`, in bytes; 0: it is not mapped. */
-static size_t page_size_of(uintptr_t at)
+/* KernelPageSize, in bytes, the smallest of the mappings that `map` is in; 0: of none. */
+static size_t page_size_of(const struct dev_dma_map_s *map)
 {
+    uintptr_t begin = (uintptr_t)map->base, end = begin + map->size, from, to;
     FILE *file = fopen("/proc/self/smaps", "re");
-    char line[512];
+    size_t kib, smallest = 0;
     bool inside = false;
-    size_t kib = 0;
+    char line[512];
 
     if (!file)
         return 0;
-    while (!kib && fgets(line, sizeof(line), file)) {
-        uintptr_t from, to;
-
+    while (fgets(line, sizeof(line), file)) {
         if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
-            inside = at >= from && at < to;
-        else if (inside)
-            sscanf(line, "KernelPageSize: %zu kB", &kib);
+            inside = from < end && to > begin;
+        else if (inside && sscanf(line, "KernelPageSize: %zu kB", &kib) == 1 &&
+                 (!smallest || kib < smallest))
+            smallest = kib;
     }
     fclose(file);
-    return kib * 1024;
+    return smallest * 1024;
 }
 
 /* An IOMMU that translates would not know physical addresses. */
@@ -109,7 +109,7 @@ static error_t keep_from_children(const struct dev_dma_map_s *map, size_t huge)
 
 error_t kr_uio_physical_map(struct dev_dma_map_s *map, const char *device)
 {
-    size_t kernel_page = page_size_of((uintptr_t)map->base);
+    size_t kernel_page = page_size_of(map);
     uint64_t bus = 0;
     error_t err;
     int pagemap;

@@ -218,9 +218,15 @@ static error_t not_pci(const struct uio_s *uio)
 static DEV_MMIO_CONFIG(uio_config)
 {
     struct uio_s *uio = uio_of(acc->dev);
+    error_t err;
 
-    return uio_is_pci(uio) ? kr_uio_pci_access(uio->config, offset, data, size, write)
-                           : not_pci(uio);
+    if (!uio_is_pci(uio))
+        return not_pci(uio);
+    /* Not between the reading and the writing of the command register, which a handler does. */
+    pthread_mutex_lock(&uio->lock);
+    err = kr_uio_pci_access(uio->config, offset, data, size, write);
+    pthread_mutex_unlock(&uio->lock);
+    return err;
 }
 
 static DEV_MMIO_RESET(uio_reset)

@@ -121,10 +121,14 @@ static error_t map_parts(struct vfio_s *v, struct vfio_region_s *r, uint32_t ind
 /* The whole BAR gets its place first; what cannot be mapped of it stays out of reach. */
 static error_t map_region(struct vfio_s *v, struct vfio_region_s *r, uint32_t index)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (r->size + page - 1) & ~(page - 1);
-    void *pages = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size;
+    void *pages;
     error_t err;
 
+    if (r->size > SIZE_MAX - page) /* 32 bits */
+        return -ENOMEM;
+    size = (r->size + page - 1) & ~(page - 1);
+    pages = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED)
         return -errno;
     r->map.pages = pages;

@@ -264,6 +264,17 @@ static DEV_MMIO_INFO(vfio_info)
     return 0;
 }
 
+/* Not between the reading and the writing of the command register by another thread. */
+static error_t config_locked(struct vfio_s *v, uint32_t offset, void *data, size_t size, bool write)
+{
+    error_t err;
+
+    pthread_mutex_lock(&v->lock);
+    err = config(v, offset, data, size, write);
+    pthread_mutex_unlock(&v->lock);
+    return err;
+}
+
 static DEV_MMIO_CONFIG(vfio_config)
 {
     struct vfio_s *v = vfio_of(acc->dev);
@@ -271,11 +282,11 @@ static DEV_MMIO_CONFIG(vfio_config)
 
     if (err)
         return err;
-    if (offset + size > v->config_size)
+    if ((uint64_t)offset + size > v->config_size)
         err = device_error(-EINVAL, "%s: configuration space has %u bytes, not %zu at %u",
                            v->pci.name, (unsigned)v->config_size, size, offset);
     else
-        err = config(v, offset, data, size, write);
+        err = config_locked(v, offset, data, size, write);
     vfio_leave(v);
     return err;
 }

@@ -105,6 +105,8 @@ static int do_dump(struct access_s *a)
     uint64_t bytes = a->width / 8, left = a->window.size - a->offset;
     uint64_t count = (a->size && a->size < left ? a->size : left) / bytes;
 
+    if (a->size % bytes != 0)
+        return krctl_fail("SIZE: %" PRIu64 " is no multiple of %" PRIu64 " bytes", a->size, bytes);
     for (uint64_t i = 0; i < count; i++) {
         if (i % (16 / bytes) == 0)
             printf("%s%08" PRIx64 ":", i ? "\n" : "", a->offset + i * bytes);

@@ -47,6 +47,7 @@ def bounds(_):
     contains(fails("mmio", "read", SPEC, "0xffffffffffffffff", "-w", "8"), "outside")
     contains(fails("mmio", "read", SPEC, "2"), "multiple of 4")
     contains(fails("mmio", "dump", SPEC, "64"), "outside")
+    contains(fails("mmio", "dump", SPEC, "0", "1"), "SIZE", "multiple of 4")
     contains(fails("mmio", "read", SPEC, "0", "-r", "1"), "region 1")
 
 
