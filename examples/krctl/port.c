@@ -100,6 +100,13 @@ static void find_path(char *path, size_t size, const char *port)
     snprintf(path, size, "%.*s", (int)len, port);
 }
 
+/* Drivers whose errors are about the machine, and say what to try there. */
+static bool explains_itself(const char *port, error_t err)
+{
+    return (strncmp(port, "uio:", 4) == 0 || strncmp(port, "vfio:", 5) == 0) && err != -EINVAL &&
+           err != -ERANGE;
+}
+
 static void hint(const char *port, error_t err)
 {
     char path[PATH_MAX], device[PATH_MAX];
@@ -108,8 +115,8 @@ static void hint(const char *port, error_t err)
     snprintf(device, sizeof(device), "/dev/%.200s", port);
     if (path[0] == '\0' && strchr(port, '/') == NULL && access(device, F_OK) == 0)
         krctl_hint("%s", device);
-    else if (path[0] != '\0' && err == -ENOTSUP)
-        return; /* the port refused a setting: the library says what to try */
+    else if ((path[0] != '\0' && err == -ENOTSUP) || explains_itself(port, err))
+        return; /* as for a setting that the port refused: the library says what to try */
     else if (path[0] == '\0' || err == -EINVAL || err == -ERANGE)
         krctl_hint("krctl list, which has the drivers and the keys of their specs");
     else

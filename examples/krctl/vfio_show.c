@@ -96,8 +96,7 @@ static bool print_json(const struct vfio_device_s *d, void *arg)
 static void print_head(void)
 {
     printf("IOMMU: %s\n\n",
-           vfio_has_iommu() ? "on"
-                            : "none, or off (see krctl vfio bind --help, and kroutine-vfio(7))");
+           vfio_has_iommu() ? "on" : "none, or off: man kroutine-vfio says how to switch it on");
     printf("%s%-12s  %-9s  %-6s  %-5s  %-16s  %s%s\n", krctl_style(KRCTL_BOLD), "device", "id",
            "class", "group", "driver", "VFIO", krctl_style(KRCTL_PLAIN));
 }
