@@ -181,7 +181,8 @@ SUITES = [
           time=100),
     Suite("vfio", IOMMU,
           tuple(f"tests/vm/test_{n} --tap {b}"
-                for n in ("vfio", "vfio_dma", "vfio_errors", "vfio_msix") for b in BACKENDS) + ("tests/vm/test_vfio_krctl --tap",), limit=120, time=200),
+                for n in ("vfio", "vfio_dma", "vfio_errors", "vfio_msix") for b in BACKENDS)
+          + ("tests/vm/test_vfio_krctl --tap",), limit=120, time=200),
     Suite("vfio-none", EDU, tuple(f"tests/vm/test_vfio_none --tap {b}" for b in BACKENDS),
           time=100),
     Suite("edu", IOMMU, tuple(f"tests/vm/test_edu --tap {b}" for b in BACKENDS)
