@@ -127,20 +127,30 @@ static uint64_t earliest(const struct kr_dma_chan_s *chan)
     return at;
 }
 
+/* On another thread than this. */
+static bool executes_elsewhere(const struct kr_dma_chan_s *chan)
+{
+    return chan->executing && !pthread_equal(chan->executor, pthread_self());
+}
+
 /* With the lock, which it releases around handlers. One by one from the list: a handler that closes
-   the device executes the rest, and may free them all. */
+   the device executes the rest, and may free them all. One thread at a time, so that handlers come
+   in order, and a close knows when the last has returned: the pump leaves the rest to a close that
+   has begun with them. */
 static void execute(struct kr_dma_chan_s *chan)
 {
     struct kr_dma_engine_s *engine = chan->engine;
     struct dev_dma_rq_s *rq;
 
+    if (executes_elsewhere(chan))
+        return;
     while ((rq = dev_dma_rq_pop(&chan->ended))) {
-        chan->executing = true;
+        chan->executing++;
         chan->executor = pthread_self();
         pthread_mutex_unlock(&engine->lock);
         dev_dma_rq_done(rq);
         pthread_mutex_lock(&engine->lock);
-        chan->executing = false;
+        chan->executing--;
         pthread_cond_broadcast(&engine->quiet);
     }
 }
@@ -410,9 +420,9 @@ static void end_channel(struct kr_dma_chan_s *chan)
 {
     struct kr_dma_engine_s *engine = chan->engine;
 
-    execute(chan);
-    while (chan->executing && !pthread_equal(chan->executor, pthread_self()))
+    while (executes_elsewhere(chan))
         pthread_cond_wait(&engine->quiet, &engine->lock);
+    execute(chan);
     pthread_mutex_unlock(&engine->lock);
     if (!kr_clock_cancel(clock_of(engine), &chan->timer))
         device_release(engine->dev);

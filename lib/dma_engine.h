@@ -30,7 +30,7 @@ struct kr_dma_chan_s {
     bool inside;                           /* a turn, or a kroutine of a period, is running … */
     pthread_t thread;                      /* … on this thread */
     struct dev_request_queue_root_s ended; /* handlers to execute */
-    bool executing;                        /* one of them runs … */
+    unsigned executing;                    /* one of them runs, or some nested in each other, … */
     pthread_t executor;                    /* … on this thread */
     struct kroutine_s pump;
     struct dev_timer_rq_s timer;

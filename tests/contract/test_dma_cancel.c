@@ -188,6 +188,43 @@ START_TEST(runtime_ends_with_requests)
 }
 END_TEST
 
+static unsigned inside; /* atomic */
+
+static void take_time(struct kt_dop_s *op)
+{
+    kt_set(&inside, 1);
+    kt_sleep_ms(20);
+    op->stamp = kt_stamp();
+}
+
+/* Two that end together, and a close between their handlers: the second does not come before the
+   first has returned, and the close not before both have. */
+START_TEST(closed_between_handlers)
+{
+    struct kt_dop_s op[2];
+
+    inside = 0;
+    kt_dma_open(&d, &env, _i, 4096, SLOW);
+    for (int i = 0; i < 2; i++) {
+        kt_dop_init(&op[i], &d, KROUTINE_IMMEDIATE, 512);
+        op[i].desc[0].dst = d.dst + i * 512;
+        op[i].rq.chan_mask = 1;
+        dev_request_set_timeout(&op[i].rq.base, KROUTINE_MSEC(20));
+    }
+    op[0].then = take_time;
+    for (int i = 0; i < 2; i++)
+        run_for_ever(&op[i]);
+    kt_await(&env, kt_get(&inside));
+    kt_env_close(&env);
+    for (int i = 0; i < 2; i++)
+        ck_assert_uint_eq(kt_get(&op[i].done), 1);
+    ck_assert_uint_lt(op[0].stamp, op[1].stamp);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(dev_dma_unmap(&d.mem[i]), 0);
+    device_put_accessor(&d.dev.base);
+}
+END_TEST
+
 static void put_here(struct kt_dop_s *op)
 {
     device_put_accessor(op->arg);
@@ -411,6 +448,7 @@ Suite *kt_suite(void)
     kt_add_loop(s, time_outs, rounds, kt_dma_label, 20);
     kt_add_loop(s, closed_with_requests, rounds, kt_dma_label, 20);
     kt_add_loop(s, runtime_ends_with_requests, rounds, kt_dma_label, 20);
+    kt_add_loop(s, closed_between_handlers, rounds, kt_dma_label, 20);
     kt_add_loop(s, closed_by_a_handler, KT_ENGINE_OTHER * KT_MODES, kt_dma_label, 20);
     kt_add_loop(s, resubmitted_from_an_immediate_handler, rounds, kt_dma_label, 20);
     kt_add_loop(s, in_order_on_a_channel, rounds, kt_dma_label, 20);
