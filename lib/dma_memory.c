@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory that a device may touch: a table of its mappings, sorted by address. They do not
- * overlap, so that an address is in one of them at most: what a request pinned at its start is
- * found again at its end, and one descriptor never means two addresses of the engine.
+ * overlap, so that an address is in one of them at most, and one descriptor never means two
+ * addresses of the engine.
+ *
+ * What a request has pinned is kept in the request, a bit for each mapping: what the caller does to
+ * its list meanwhile does not matter, nor whether a close has undone the mapping. There are SLOTS
+ * bits; mappings beyond, and only those, are found again by the addresses in the list.
  *
  *     CHANGING ──f_map──▶ MAPPED ──f_unmap──▶ CHANGING ──▶ not in the table
  *
@@ -18,6 +22,9 @@
 
 enum state_e { CHANGING = 1, MAPPED };
 
+#define SLOTS  63u /* mappings that have a bit in a request */
+#define LISTED ((uint64_t)1 << SLOTS)
+
 struct kr_dma_memory_s {
     struct device_s *dev;
     pthread_mutex_t lock;
@@ -25,6 +32,7 @@ struct kr_dma_memory_s {
     size_t count;
     size_t room;
     uint32_t changes; /* of the list */
+    struct dev_dma_mem_s *slots[SLOTS];
 };
 
 /* --- the table --- */
@@ -72,19 +80,26 @@ static size_t upper_bound(const struct kr_dma_memory_s *memory, uintptr_t addres
     return low;
 }
 
+/* The mapping that has this address, whatever its state; NULL: there is none. */
+static struct dev_dma_mem_s *at_address(const struct kr_dma_memory_s *memory, const void *address)
+{
+    size_t n = upper_bound(memory, (uintptr_t)address);
+    struct dev_dma_mem_s *mem = n ? memory->list[n - 1] : NULL;
+
+    return mem && (uintptr_t)address - (uintptr_t)mem->base < mem->size ? mem : NULL;
+}
+
 /* The mapping that has all of address + low to address + high; NULL: there is none. */
 static struct dev_dma_mem_s *find(const struct kr_dma_memory_s *memory, const void *address,
                                   int64_t low, int64_t high)
 {
-    size_t n = upper_bound(memory, (uintptr_t)address);
-    struct dev_dma_mem_s *mem = n ? memory->list[n - 1] : NULL;
+    struct dev_dma_mem_s *mem = at_address(memory, address);
     uint64_t offset;
 
-    if (!mem)
+    if (!mem || mem->state != MAPPED)
         return NULL;
     offset = (uint64_t)((uintptr_t)address - (uintptr_t)mem->base);
-    if (mem->state != MAPPED || offset >= mem->size || (uint64_t)-low > offset ||
-        (uint64_t)high > mem->size - offset)
+    if ((uint64_t)-low > offset || (uint64_t)high > mem->size - offset)
         return NULL;
     return mem;
 }
@@ -109,22 +124,46 @@ static error_t side(const struct kr_dma_memory_s *memory, const struct dev_dma_r
     return (*ret)->flags & flag ? 0 : -EACCES;
 }
 
-static void unpin_locked(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq,
+static void pin_one(struct dev_dma_mem_s *mem, uint64_t *pinned)
+{
+    if (!mem)
+        return;
+    if (mem->slot < SLOTS) {
+        *pinned |= (uint64_t)1 << mem->slot;
+    } else {
+        *pinned |= LISTED;
+        mem->pins++;
+    }
+}
+
+/* Undoes pin_one() for `count` descriptors, as far as the mappings have no slot. */
+static void unpin_listed(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq,
                          uint32_t count)
 {
-    struct dev_dma_mem_s *mem;
-
     for (uint32_t i = 0; i < count; i++) {
         for (int source = 0; source < 2; source++) {
-            if (!side(memory, rq, &rq->list[i], source, &mem) && mem)
+            struct dev_dma_mem_s *mem;
+
+            if (rq->type == (source ? DEV_DMA_REG_MEM : DEV_DMA_MEM_REG))
+                continue;
+            mem = at_address(memory, source ? rq->list[i].src : rq->list[i].dst);
+            if (mem && mem->slot >= SLOTS && mem->pins)
                 mem->pins--;
         }
     }
 }
 
-error_t kr_dma_pin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq)
+/* One more, or one less, in all that have a slot. */
+static void count_pins(struct kr_dma_memory_s *memory, uint64_t pinned, int change)
+{
+    for (pinned &= ~LISTED; pinned; pinned &= pinned - 1)
+        memory->slots[__builtin_ctzll(pinned)]->pins += (uint32_t)change;
+}
+
+error_t kr_dma_pin(struct kr_dma_memory_s *memory, struct dev_dma_rq_s *rq)
 {
     struct dev_dma_mem_s *from, *to;
+    uint64_t pinned = 0;
     error_t err = 0;
 
     if (!memory)
@@ -135,13 +174,16 @@ error_t kr_dma_pin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq
         if (!err)
             err = side(memory, rq, &rq->list[i], false, &to);
         if (err) {
-            unpin_locked(memory, rq, i);
+            if (pinned & LISTED)
+                unpin_listed(memory, rq, i);
             break;
         }
-        if (from)
-            from->pins++;
-        if (to)
-            to->pins++;
+        pin_one(from, &pinned);
+        pin_one(to, &pinned);
+    }
+    if (!err) {
+        count_pins(memory, pinned, 1);
+        rq->pinned = pinned;
     }
     pthread_mutex_unlock(&memory->lock);
     return err;
@@ -150,7 +192,9 @@ error_t kr_dma_pin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq
 void kr_dma_unpin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq)
 {
     pthread_mutex_lock(&memory->lock);
-    unpin_locked(memory, rq, rq->count);
+    count_pins(memory, rq->pinned, -1);
+    if (rq->pinned & LISTED)
+        unpin_listed(memory, rq, rq->count);
     pthread_mutex_unlock(&memory->lock);
 }
 
@@ -199,6 +243,16 @@ static error_t make_room(struct kr_dma_memory_s *memory)
     return 0;
 }
 
+static void take_slot(struct kr_dma_memory_s *memory, struct dev_dma_mem_s *mem)
+{
+    for (mem->slot = 0; mem->slot < SLOTS; mem->slot++) {
+        if (!memory->slots[mem->slot]) {
+            memory->slots[mem->slot] = mem;
+            return;
+        }
+    }
+}
+
 /* With the lock, of an entry that is not in the list. -EEXIST: it would overlap. */
 static error_t insert(struct kr_dma_memory_s *memory, struct dev_dma_mem_s *mem)
 {
@@ -216,6 +270,7 @@ static error_t insert(struct kr_dma_memory_s *memory, struct dev_dma_mem_s *mem)
     memmove(memory->list + n + 1, memory->list + n, (memory->count - n) * sizeof(*memory->list));
     memory->list[n] = mem;
     memory->changes++;
+    take_slot(memory, mem);
     if (!memory->count++)
         device_hold(memory->dev);
     return 0;
@@ -227,6 +282,8 @@ static void remove_unlock(struct kr_dma_memory_s *memory, struct dev_dma_mem_s *
     size_t n = upper_bound(memory, (uintptr_t)mem->base);
     struct device_s *dev = NULL;
 
+    if (mem->slot < SLOTS)
+        memory->slots[mem->slot] = NULL;
     memory->count--;
     memmove(memory->list + n - 1, memory->list + n,
             (memory->count - (n - 1)) * sizeof(*memory->list));
@@ -368,7 +425,7 @@ error_t dev_dma_unmap(struct dev_dma_mem_s *mem)
         return device_error(-EPERM, "forked child");
     pthread_mutex_lock(&memory->lock);
     if (mem->pins)
-        err = device_error(-EBUSY, "%u descriptors of requests under way use it", mem->pins);
+        err = device_error(-EBUSY, "%u requests under way use it", mem->pins);
     else if (mem->state != MAPPED)
         err = device_error(-EBUSY, "another thread is at it");
     else

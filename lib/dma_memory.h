@@ -9,7 +9,7 @@ struct kr_dma_memory_s;
 
 /* Pins the mappings of all memory that a valid request touches. -EFAULT, -EACCES: none is pinned.
  */
-error_t kr_dma_pin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq);
+error_t kr_dma_pin(struct kr_dma_memory_s *memory, struct dev_dma_rq_s *rq);
 void kr_dma_unpin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq);
 
 /* f_map and f_unmap of the front. */

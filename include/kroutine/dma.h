@@ -63,7 +63,8 @@ struct dev_dma_rq_s {
     uint32_t chan;             /* out, from submit on: the channel that took it */
     uint64_t done;             /* out: bytes moved, whatever the ending; see dev_dma_progress */
     uint64_t periods;          /* out: periods that have ended; see dev_dma_periods */
-    void *memory;              /* private: what is pinned */
+    void *memory;              /* private: where `pinned` counts */
+    uint64_t pinned;           /* private: mappings that it uses */
 };
 
 DEV_REQUEST_DECLARE(dma);
@@ -118,8 +119,9 @@ struct dev_dma_mem_s {
     size_t size;    /* bytes */
     uint64_t bus;   /* what the engine calls `base` */
     uint32_t flags; /* enum dev_dma_mem_flags_e */
-    uint32_t state; /* private */
-    uint32_t pins;  /* private: ends of descriptors of requests under way in here */
+    uint16_t state; /* private */
+    uint16_t slot;  /* private */
+    uint32_t pins;  /* private: by requests under way */
     void *drvdata;  /* of the driver */
     size_t pages;   /* private: bytes that dev_dma_alloc has taken; 0: the memory is the caller's */
     void *memory;   /* private; NULL: not mapped */

@@ -132,6 +132,76 @@ START_TEST(in_use)
 }
 END_TEST
 
+static void hold_channel(struct kt_dop_s *first, struct kt_dop_s *then)
+{
+    kt_dop_init(first, &d, KROUTINE_IMMEDIATE, 16);
+    first->rq.loops = DEV_DMA_CONTINUOUS;
+    kt_dop_init(then, &d, KROUTINE_IMMEDIATE, 16);
+    first->rq.chan_mask = then->rq.chan_mask = 1;
+    ck_assert_int_eq(kt_dop_submit(first, &d), 0);
+}
+
+/* Against the rules, and yet the pins stay where they are. The request waits for its turn, so that
+   nobody reads the list meanwhile. */
+START_TEST(a_list_that_is_changed)
+{
+    struct kt_dop_s first, op;
+    struct dev_dma_mem_s mem[2];
+    uint8_t memory[2][64];
+
+    kt_dma_open(&d, &env, _i, 4096, NULL);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(dev_dma_map(&d.dev, &mem[i], memory[i], 64, 0), 0);
+    hold_channel(&first, &op);
+    op.desc[0].dst = memory[0];
+    ck_assert_int_eq(kt_dop_submit(&op, &d), 0);
+    op.desc[0].dst = memory[1];
+    op.rq.count = 4;
+    ck_assert_int_eq(dev_dma_unmap(&mem[0]), -EBUSY);
+    ck_assert_int_eq(dev_dma_unmap(&mem[1]), 0);
+    ck_assert_int_eq(kt_dop_cancel(&op, &d), 0);
+    ck_assert_int_eq(dev_dma_unmap(&mem[0]), 0);
+    if (kt_dop_cancel(&first, &d))
+        kt_dop_expect(&first, &env, -ECANCELED);
+    kt_dma_close(&d);
+}
+END_TEST
+
+/* More mappings than a request has bits for: each is held by those who use it, and by no other. */
+START_TEST(many_in_use)
+{
+    static uint8_t memory[200][16];
+    static struct dev_dma_mem_s mem[200];
+    struct kt_dop_s first, op;
+
+    kt_dma_open(&d, &env, _i, 4096, NULL);
+    for (unsigned i = 0; i < 200; i++)
+        ck_assert_int_eq(dev_dma_map(&d.dev, &mem[i], memory[i], 16, 0), 0);
+    hold_channel(&first, &op);
+    for (unsigned i = 0; i < 198; i++) {
+        op.rq.count = 2;
+        op.desc[1] = op.desc[0];
+        op.desc[0].dst = memory[i];
+        op.desc[1].dst = memory[i];
+        op.desc[1].src = memory[199];
+        op.desc[1].size = 17; /* -EFAULT: what the first has pinned is given back */
+        ck_assert_int_eq(kt_dop_submit(&op, &d), -EFAULT);
+        op.desc[1].size = 16;
+        ck_assert_int_eq(kt_dop_submit(&op, &d), 0);
+        ck_assert_int_eq(dev_dma_unmap(&mem[i]), -EBUSY);
+        ck_assert_int_eq(dev_dma_unmap(&mem[199]), -EBUSY);
+        ck_assert_uint_eq(mem[i + 1].pins, 0);
+        ck_assert_int_eq(kt_dop_cancel(&op, &d), 0);
+        ck_assert_int_eq(dev_dma_unmap(&mem[i]), 0);
+    }
+    for (unsigned i = 198; i < 200; i++)
+        ck_assert_int_eq(dev_dma_unmap(&mem[i]), 0);
+    if (kt_dop_cancel(&first, &d))
+        kt_dop_expect(&first, &env, -ECANCELED);
+    kt_dma_close(&d);
+}
+END_TEST
+
 /* Accessor, runtime: the memory outlives them. */
 START_TEST(after_the_end)
 {
@@ -265,6 +335,8 @@ Suite *kt_suite(void)
     kt_add_loop(s, a_row_is_inside_one, rounds, kt_dma_label, 20);
     kt_add_loop(s, one_direction, rounds, kt_dma_label, 20);
     kt_add_loop(s, in_use, rounds, kt_dma_label, 20);
+    kt_add_loop(s, a_list_that_is_changed, rounds, kt_dma_label, 20);
+    kt_add_loop(s, many_in_use, rounds, kt_dma_label, 20);
     kt_add_loop(s, after_the_end, rounds, kt_dma_label, 20);
     kt_add_loop(s, against_a_model, rounds, kt_dma_label, 60);
     kt_add_loop(s, by_several_threads, rounds / KT_MODES, NULL, 60);
