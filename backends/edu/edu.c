@@ -64,7 +64,7 @@ static DEV_DMA_INFO(edu_info)
                (below.cap & DEV_MMIO_CAP_PROTECTED ? DEV_DMA_CAP_PROTECTED : 0) |
                (below.cap & DEV_MMIO_CAP_VIRTUAL ? DEV_DMA_CAP_VIRTUAL : 0),
         .align = 1,
-        .size_max = SIZE_MAX,
+        .size_max = INT64_MAX,
         .mask = edu->mask,
     };
     return 0;

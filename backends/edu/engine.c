@@ -283,7 +283,7 @@ KROUTINE_EXEC(kr_edu_pump)
 {
     struct edu_s *edu = KROUTINE_CONTAINER(kr, struct edu_s, pump);
     struct device_s *dev = edu->dev;
-    uint64_t now, next = 0, late = UINT64_MAX;
+    uint64_t now = 0, next = 0, late = UINT64_MAX;
     bool again;
 
     (void)flags;
@@ -296,8 +296,11 @@ KROUTINE_EXEC(kr_edu_pump)
         late = end_late(edu, now);
         next = edu->over ? UINT64_MAX : step(edu, now);
     }
-    if (!edu->over)
+    if (!edu->over) {
+        pthread_mutex_unlock(&edu->lock); /* a system call, maybe; a close waits for `inside` */
         set_alarm(edu, late < next ? late : next, now);
+        pthread_mutex_lock(&edu->lock);
+    }
     edu->inside = false;
     again = edu->pumping = edu->again && !edu->over;
     pthread_cond_broadcast(&edu->quiet);
