@@ -126,3 +126,34 @@ void kt_dop_run(struct kt_dop_s *op, struct kt_dma_s *d)
     ck_assert_int_eq(kt_dop_submit(op, d), 0);
     kt_dop_expect(op, d->env, 0);
 }
+
+uint64_t kt_dma_pace(struct kt_dma_s *d)
+{
+    uint8_t before = d->size ? d->dst[0] : 0;
+    struct kt_dop_s op;
+    uint64_t begin;
+
+    if (d->kind != KT_ENGINE_OTHER || d->pace || !d->size)
+        return d->pace;
+    kt_dop_init(&op, d, KROUTINE_IMMEDIATE, 1);
+    begin = kt_now();
+    kt_dop_run(&op, d);
+    d->pace = kt_now() - begin;
+    d->dst[0] = before;
+    return d->pace;
+}
+
+static bool is_slow(struct kt_dma_s *d)
+{
+    return kt_dma_pace(d) > KROUTINE_MSEC(10);
+}
+
+size_t kt_dma_bytes(struct kt_dma_s *d, size_t n)
+{
+    return n > 10000 && is_slow(d) ? 10000 : n;
+}
+
+unsigned kt_dma_count(struct kt_dma_s *d, unsigned n)
+{
+    return n > 4 && is_slow(d) ? 4 : n;
+}

@@ -25,6 +25,7 @@ struct kt_dma_s {
     uint8_t *src; /* memory of the engine, filled with a pattern */
     uint8_t *dst; /* likewise, filled with 0xee */
     size_t size;  /* of each */
+    uint64_t pace;
 };
 
 /* A loop test runs over engine and mode of the runtime. */
@@ -35,6 +36,12 @@ const char *kt_dma_label(int round);
 void kt_dma_open(struct kt_dma_s *d, struct kt_env_s *env, int round, size_t size,
                  const char *options);
 void kt_dma_close(struct kt_dma_s *d);
+/* ns that one byte takes, of an engine that is not this project's software: measured with the first
+   call, in the memory of the test, which is then as it was. 0: as good as none. */
+uint64_t kt_dma_pace(struct kt_dma_s *d);
+/* `n`, or fewer where that would take an engine minutes: bytes; requests. */
+size_t kt_dma_bytes(struct kt_dma_s *d, size_t n);
+unsigned kt_dma_count(struct kt_dma_s *d, unsigned n);
 uint8_t kt_dma_pattern(size_t at);
 /* The first `size` bytes of dst are those of src, the rest untouched. */
 void kt_dma_expect_copied(const struct kt_dma_s *d, size_t size);

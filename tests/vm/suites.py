@@ -187,6 +187,8 @@ SUITES = [
           time=100),
     Suite("edu", IOMMU, tuple(f"tests/vm/test_edu --tap {b}" for b in BACKENDS)
           + ("tests/vm/test_edu_example --tap",), limit=200),
+    Suite("edu-contract", IOMMU, contract(["dma_cancel"], ["uring"]),
+          through="edu-device", limit=100),
     # A guest for each, as the one loses a device.
     *(Suite("edu-faults", machine, (f"tests/vm/test_edu_faults --tap {b}",), limit=200)
       for machine, b in zip(FAULTS, BACKENDS)),
