@@ -135,7 +135,8 @@ KROUTINE_API error_t dev_irq_unmask(struct dev_irq_s *irq);
 KROUTINE_API void dev_irq_counts(const struct dev_irq_s *irq, struct dev_irq_counts_s *counts);
 
 /* Blocking, for threads: until it has fired since the request, or since the wait before that
-   returned 0. Beside the kroutine, or instead of it (dev_irq_init_none()). LINE and INTX: the
+   returned 0. Beside the kroutine, whose handler may be still to run when this returns, or instead
+   of it (dev_irq_init_none()). LINE and INTX: the
    caller quiets the device and calls unmask, if the handler does not. timeout_ns 0: none; it is
    counted on the runtime's monotonic clock.
    -ETIMEDOUT; -EDEADLK: called from the reactor; -ECANCELED: not requested, or released or closed
