@@ -94,30 +94,7 @@ static error_t char_validate(const struct driver_char_s *drv, struct dev_char_rq
 
 static DEV_CHAR_REQUEST(char_request)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_char_s *drv = acc->drv;
-    error_t err;
-
-    rq->error = 0;
-    rq->rq_progress = 0;
-    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_CHAR));
-    if (kr_unlikely(!dev)) {
-        kr_class_refuse(NULL, &rq->base, -ECANCELED);
-        return;
-    }
-    err = kr_class_enter(dev);
-    if (kr_likely(!err))
-        err = char_validate(drv, rq);
-    if (kr_likely(!err)) {
-        kr_class_hand_over(dev, &rq->base);
-        rq->expires = kr_unlikely(rq->timeout) ? kr_class_expiry(dev, rq->timeout) : 0;
-        kr_self.nointr++; /* a handler that runs in here is nested in this submit */
-        drv->f_request(acc, rq);
-        kr_self.nointr--;
-    } else {
-        kr_class_refuse(dev, &rq->base, err);
-    }
-    kr_device_leave(dev);
+    KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_CHAR, char_validate);
 }
 
 static DEV_CHAR_CANCEL(char_cancel)

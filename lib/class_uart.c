@@ -104,29 +104,7 @@ static error_t validate(const struct driver_uart_s *drv, const struct dev_uart_r
 
 static DEV_UART_REQUEST(uart_request)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    error_t err;
-
-    rq->error = 0;
-    rq->rq_progress = 0;
-    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_UART));
-    if (!dev) {
-        kr_class_refuse(NULL, &rq->base, -ECANCELED);
-        return;
-    }
-    err = kr_class_enter(dev);
-    if (!err)
-        err = validate(acc->drv, rq);
-    if (!err) {
-        kr_class_hand_over(dev, &rq->base);
-        rq->expires = rq->timeout ? kr_class_expiry(dev, rq->timeout) : 0;
-        kr_self.nointr++; /* a handler that runs in here is nested in this submit */
-        acc->drv->f_request(acc, rq);
-        kr_self.nointr--;
-    } else {
-        kr_class_refuse(dev, &rq->base, err);
-    }
-    kr_device_leave(dev);
+    KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_UART, validate);
 }
 
 static DEV_UART_CANCEL(uart_cancel)

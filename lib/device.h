@@ -176,6 +176,35 @@ static inline void kr_class_hand_over(struct device_s *dev, struct dev_request_s
     kr_store_relaxed(&rq->kr.mark, KR_IN_FLIGHT);
 }
 
+/* What the request operation of every class of nested completion does: `validate(driver, rq)` may
+   refuse. */
+#define KR_CLASS_REQUEST(acc, rq, cl, validate)                                                    \
+    do {                                                                                           \
+        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
+        error_t err_;                                                                              \
+                                                                                                   \
+        (rq)->error = 0;                                                                           \
+        (rq)->rq_progress = 0;                                                                     \
+        KR_CHECK(kr_check_submit_slow(&(acc)->base, &(rq)->base, cl));                             \
+        if (kr_unlikely(!dev_)) {                                                                  \
+            kr_class_refuse(NULL, &(rq)->base, -ECANCELED);                                        \
+            break;                                                                                 \
+        }                                                                                          \
+        err_ = kr_class_enter(dev_);                                                               \
+        if (kr_likely(!err_))                                                                      \
+            err_ = validate((acc)->drv, (rq));                                                     \
+        if (kr_likely(!err_)) {                                                                    \
+            kr_class_hand_over(dev_, &(rq)->base);                                                 \
+            (rq)->expires = kr_unlikely((rq)->timeout) ? kr_class_expiry(dev_, (rq)->timeout) : 0; \
+            kr_self.nointr++; /* a handler that runs in here is nested in this submit */           \
+            (acc)->drv->f_request((acc), (rq));                                                    \
+            kr_self.nointr--;                                                                      \
+        } else {                                                                                   \
+            kr_class_refuse(dev_, &(rq)->base, err_);                                              \
+        }                                                                                          \
+        kr_device_leave(dev_);                                                                     \
+    } while (0)
+
 /* What the cancel operation of every class does, with the types of the class. */
 #define KR_CLASS_CANCEL(acc, rq)                                                                   \
     ({                                                                                             \
