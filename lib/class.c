@@ -59,6 +59,11 @@ void kr_class_take_back(struct dev_request_s *rq)
     kr_store_release(&rq->kr.mark, 0);
 }
 
+error_t kr_class_lacks(const struct device_s *dev)
+{
+    return device_error(-ENOTSUP, "the driver %s cannot do this", dev->driver->name);
+}
+
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout)
 {
     uint64_t now = kr_clock_now(&kr_device_runtime(dev)->clocks[KR_CLOCK_MONOTONIC]);
@@ -142,30 +147,12 @@ static DEV_TIMER_CANCEL(timer_cancel)
 
 static DEV_TIMER_GET_VALUE(timer_get_value)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    error_t err;
-
-    if (!dev)
-        return -ECANCELED;
-    err = kr_class_enter(dev);
-    if (!err)
-        err = acc->drv->f_get_value ? acc->drv->f_get_value(acc, value, rev) : -ENOTSUP;
-    kr_device_leave(dev);
-    return err;
+    return KR_CLASS_CALL(acc, f_get_value, value, rev);
 }
 
 static DEV_TIMER_CONFIG(timer_config)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    error_t err;
-
-    if (!dev)
-        return -ECANCELED;
-    err = kr_class_enter(dev);
-    if (!err)
-        err = acc->drv->f_config ? acc->drv->f_config(acc, cfg, res) : -ENOTSUP;
-    kr_device_leave(dev);
-    return err;
+    return KR_CLASS_CALL(acc, f_config, cfg, res);
 }
 
 static const struct driver_timer_s timer_front = DRIVER_TIMER_METHODS(timer);

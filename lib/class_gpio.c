@@ -28,48 +28,35 @@ static DEV_GPIO_CANCEL(gpio_cancel)
     return KR_CLASS_CANCEL(acc, rq);
 }
 
-/* Calls operation `op` of the driver, if the device is open and the driver has it. */
-#define CALL(acc, op, ...)                                                                         \
-    ({                                                                                             \
-        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
-        error_t err_ = dev_ ? kr_class_enter(dev_) : -ECANCELED;                                   \
-                                                                                                   \
-        if (kr_likely(!err_))                                                                      \
-            err_ = (acc)->drv->op ? (acc)->drv->op((acc), __VA_ARGS__) : -ENOTSUP;                 \
-        if (dev_)                                                                                  \
-            kr_device_leave(dev_);                                                                 \
-        err_;                                                                                      \
-    })
-
 static DEV_GPIO_SET_MODE(gpio_set_mode)
 {
     if (io_first > io_last || io_last >= DEV_GPIO_LINES_MAX)
         return -EINVAL;
-    return CALL(acc, f_set_mode, io_first, io_last, mask, mode, debounce_us);
+    return KR_CLASS_CALL(acc, f_set_mode, io_first, io_last, mask, mode, debounce_us);
 }
 
 static DEV_GPIO_SET_OUTPUT(gpio_set_output)
 {
     if (io_first > io_last || io_last >= DEV_GPIO_LINES_MAX)
         return -EINVAL;
-    return CALL(acc, f_set_output, io_first, io_last, set_mask, clear_mask);
+    return KR_CLASS_CALL(acc, f_set_output, io_first, io_last, set_mask, clear_mask);
 }
 
 static DEV_GPIO_GET_INPUT(gpio_get_input)
 {
     if (io_first > io_last || io_last >= DEV_GPIO_LINES_MAX)
         return -EINVAL;
-    return CALL(acc, f_get_input, io_first, io_last, data);
+    return KR_CLASS_CALL(acc, f_get_input, io_first, io_last, data);
 }
 
 static DEV_GPIO_INFO(gpio_info)
 {
-    return CALL(acc, f_info, info);
+    return KR_CLASS_CALL(acc, f_info, info);
 }
 
 static DEV_GPIO_LINE_INFO(gpio_line_info)
 {
-    return CALL(acc, f_line_info, io, info);
+    return KR_CLASS_CALL(acc, f_line_info, io, info);
 }
 
 const struct driver_gpio_s kr_gpio_front = DRIVER_GPIO_METHODS(gpio);

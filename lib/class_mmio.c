@@ -4,61 +4,43 @@
 
 #include "device.h"
 
-/* Calls operation `op` of the driver, if the device is open and the driver has it. */
-#define CALL(acc, op, ...)                                                                         \
-    ({                                                                                             \
-        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
-        error_t err_ = dev_ ? kr_class_enter(dev_) : -ECANCELED;                                   \
-                                                                                                   \
-        if (!err_)                                                                                 \
-            err_ = (acc)->drv->op ? (acc)->drv->op((acc), ##__VA_ARGS__) : lacks(dev_);            \
-        if (dev_)                                                                                  \
-            kr_device_leave(dev_);                                                                 \
-        err_;                                                                                      \
-    })
-
-static error_t lacks(const struct device_s *dev)
-{
-    return device_error(-ENOTSUP, "the driver %s cannot do this", dev->driver->name);
-}
-
 static DEV_MMIO_INFO(mmio_info)
 {
-    return CALL(acc, f_info, info);
+    return KR_CLASS_CALL(acc, f_info, info);
 }
 
 static DEV_MMIO_REGION(mmio_region)
 {
-    return CALL(acc, f_region, index, region);
+    return KR_CLASS_CALL(acc, f_region, index, region);
 }
 
 static DEV_MMIO_MAP(mmio_map)
 {
-    return CALL(acc, f_map, index, window);
+    return KR_CLASS_CALL(acc, f_map, index, window);
 }
 
 static DEV_MMIO_UNMAP(mmio_unmap)
 {
     if (!window->base)
         return device_error(-EINVAL, "the window is not mapped");
-    return CALL(acc, f_unmap, window);
+    return KR_CLASS_CALL(acc, f_unmap, window);
 }
 
 static DEV_MMIO_CONFIG(mmio_config)
 {
     if (size == 0 || offset > UINT32_MAX - size)
         return device_error(-EINVAL, "configuration space: %zu bytes at 0x%x", size, offset);
-    return CALL(acc, f_config, offset, data, size, write);
+    return KR_CLASS_CALL(acc, f_config, offset, data, size, write);
 }
 
 static DEV_MMIO_RESET(mmio_reset)
 {
-    return CALL(acc, f_reset);
+    return KR_CLASS_CALL(acc, f_reset);
 }
 
 static DEV_MMIO_BUS_MASTER(mmio_bus_master)
 {
-    return CALL(acc, f_bus_master, on);
+    return KR_CLASS_CALL(acc, f_bus_master, on);
 }
 
 static DEV_MMIO_IRQ_REQUEST(mmio_irq_request)
@@ -110,12 +92,12 @@ static DEV_MMIO_DMA_MAP(mmio_dma_map)
         return device_error(-EINVAL, "memory for a device: begins and ends with a page");
     if (!map->flags || map->flags & ~(uint32_t)(DEV_DMA_MAP_READ | DEV_DMA_MAP_WRITE))
         return device_error(-EINVAL, "memory for a device: to be read, written or both");
-    return CALL(acc, f_dma_map, map);
+    return KR_CLASS_CALL(acc, f_dma_map, map);
 }
 
 static DEV_MMIO_DMA_UNMAP(mmio_dma_unmap)
 {
-    return CALL(acc, f_dma_unmap, map);
+    return KR_CLASS_CALL(acc, f_dma_unmap, map);
 }
 
 const struct driver_mmio_s kr_mmio_front = DRIVER_MMIO_METHODS(mmio);

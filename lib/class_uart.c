@@ -7,81 +7,63 @@
 
 /* --- operations --- */
 
-/* Calls operation `op` of the driver, if the device is open and the driver has it. */
-#define CALL(acc, op, ...)                                                                         \
-    ({                                                                                             \
-        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
-        error_t err_ = dev_ ? kr_class_enter(dev_) : -ECANCELED;                                   \
-                                                                                                   \
-        if (!err_)                                                                                 \
-            err_ = (acc)->drv->op ? (acc)->drv->op((acc), __VA_ARGS__) : lacks(dev_);              \
-        if (dev_)                                                                                  \
-            kr_device_leave(dev_);                                                                 \
-        err_;                                                                                      \
-    })
-
-static error_t lacks(const struct device_s *dev)
-{
-    return device_error(-ENOTSUP, "the driver %s cannot do this", dev->driver->name);
-}
-
 static DEV_UART_GET_CONFIG(uart_get_config)
 {
-    return CALL(acc, f_get_config, cfg);
+    return KR_CLASS_CALL(acc, f_get_config, cfg);
 }
 
 static DEV_UART_SET_CONFIG(uart_set_config)
 {
-    return CALL(acc, f_set_config, cfg);
+    return KR_CLASS_CALL(acc, f_set_config, cfg);
 }
 
 static DEV_UART_GET_RS485(uart_get_rs485)
 {
-    return CALL(acc, f_get_rs485, rs485);
+    return KR_CLASS_CALL(acc, f_get_rs485, rs485);
 }
 
 static DEV_UART_SET_RS485(uart_set_rs485)
 {
-    return CALL(acc, f_set_rs485, rs485);
+    return KR_CLASS_CALL(acc, f_set_rs485, rs485);
 }
 
 static DEV_UART_GET_LINES(uart_get_lines)
 {
-    return CALL(acc, f_get_lines, lines);
+    return KR_CLASS_CALL(acc, f_get_lines, lines);
 }
 
 static DEV_UART_SET_LINES(uart_set_lines)
 {
     if (((set | clear) & ~DEV_UART_OUTPUTS) || (set & clear))
         return device_error(-EINVAL, "lines: DTR and RTS can be set or cleared, not both at once");
-    return CALL(acc, f_set_lines, set, clear);
+    return KR_CLASS_CALL(acc, f_set_lines, set, clear);
 }
 
 static DEV_UART_GET_LOW_LATENCY(uart_get_low_latency)
 {
-    return CALL(acc, f_get_low_latency, on);
+    return KR_CLASS_CALL(acc, f_get_low_latency, on);
 }
 
 static DEV_UART_SET_LOW_LATENCY(uart_set_low_latency)
 {
-    return CALL(acc, f_set_low_latency, on);
+    return KR_CLASS_CALL(acc, f_set_low_latency, on);
 }
 
 static DEV_UART_GET_COUNTS(uart_get_counts)
 {
-    return CALL(acc, f_get_counts, counts);
+    return KR_CLASS_CALL(acc, f_get_counts, counts);
 }
 
 static DEV_UART_SET_BREAK(uart_set_break)
 {
-    return CALL(acc, f_set_break, on);
+    return KR_CLASS_CALL(acc, f_set_break, on);
 }
 
 static DEV_UART_FLUSH(uart_flush)
 {
     if (which < DEV_UART_FLUSH_IN || which > DEV_UART_FLUSH_BOTH)
         return device_error(-EINVAL, "flush: in, out or both");
-    return CALL(acc, f_flush, which);
+    return KR_CLASS_CALL(acc, f_flush, which);
 }
 
 /* --- requests --- */

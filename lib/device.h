@@ -108,6 +108,8 @@ error_t kr_class_check(enum driver_class_e cl);
 void kr_class_refuse(struct device_s *dev, struct dev_request_s *rq, error_t err);
 /* After a cancel that gave 0: it is the caller's again, and no handler was executed. */
 void kr_class_take_back(struct dev_request_s *rq);
+/* -ENOTSUP with a text: the driver does not have this operation. */
+error_t kr_class_lacks(const struct device_s *dev) __attribute__((cold));
 /* dev_request_s.expires of a request with this time-out that is submitted now. */
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
 
@@ -218,6 +220,19 @@ static inline void kr_class_hand_over(struct device_s *dev, struct dev_request_s
             if (!err_)                                                                             \
                 kr_class_take_back(&(rq)->base);                                                   \
         }                                                                                          \
+        err_;                                                                                      \
+    })
+
+/* Calls operation `op` of the driver, if the device is open and the driver has it. */
+#define KR_CLASS_CALL(acc, op, ...)                                                                \
+    ({                                                                                             \
+        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
+        error_t err_ = dev_ ? kr_class_enter(dev_) : -ECANCELED;                                   \
+                                                                                                   \
+        if (kr_likely(!err_))                                                                      \
+            err_ = (acc)->drv->op ? (acc)->drv->op((acc), ##__VA_ARGS__) : kr_class_lacks(dev_);   \
+        if (dev_)                                                                                  \
+            kr_device_leave(dev_);                                                                 \
         err_;                                                                                      \
     })
 
