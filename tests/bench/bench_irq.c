@@ -155,10 +155,10 @@ static int open_bare_device(const char *address)
 
 static void open_bare(const char *address)
 {
-    struct {
+    union { /* with the descriptor behind it */
         struct vfio_irq_set set;
-        int fd;
-    } irqs = {.set = {.argsz = sizeof irqs,
+        char bytes[sizeof(struct vfio_irq_set) + sizeof(int)];
+    } irqs = {.set = {.argsz = sizeof irqs.bytes,
                       .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
                       .index = VFIO_PCI_MSI_IRQ_INDEX,
                       .count = 1}};
@@ -166,7 +166,7 @@ static void open_bare(const char *address)
     uint16_t command = 6; /* memory, bus master */
     int device = open_bare_device(address);
 
-    irqs.fd = bare_fd;
+    memcpy(irqs.set.data, &bare_fd, sizeof bare_fd);
     bench_require(ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) == 0 &&
                       pwrite(device, &command, 2, (off_t)info.offset + 4) == 2,
                   "configuration space");
