@@ -264,7 +264,7 @@ START_TEST(time_out_behind)
     uint8_t data[4];
 
     open_round(_i);
-    start(&head, sizeof in, 1, SHORT * 5, 0);
+    start(&head, sizeof in, 1, SHORT * 25, 0);
     kt_timed_init(&behind, &env, KROUTINE_DEFERRED, SHORT);
     kt_timed_submit(&behind, &pair.dev, data, 4, 1, SHORT);
     say("abc");
