@@ -111,33 +111,17 @@ static const struct driver_char_s char_front = DRIVER_CHAR_METHODS(char);
 
 /* --- timer: nested submission --- */
 
+static error_t timer_hand_over(struct device_s *dev, const struct device_timer_s *acc,
+                               struct dev_timer_rq_s *rq)
+{
+    rq->error = 0;
+    kr_class_hand_over(dev, &rq->base);
+    return acc->drv->f_request(acc, rq);
+}
+
 static DEV_TIMER_REQUEST(timer_request)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_timer_s *drv = acc->drv;
-    error_t err;
-
-    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_TIMER));
-    if (kr_unlikely(!dev))
-        err = -ECANCELED;
-    else if (kr_unlikely(!drv->f_request))
-        err = -ENOTSUP;
-    else if (kr_unlikely(kr_load_relaxed(&rq->kr.mark)))
-        return -EBUSY;
-    else
-        err = 0;
-    if (kr_likely(!err)) {
-        err = kr_class_enter(dev);
-        if (kr_likely(!err)) {
-            rq->error = 0;
-            kr_class_hand_over(dev, &rq->base);
-            err = drv->f_request(acc, rq);
-        }
-        kr_device_leave(dev);
-    }
-    if (kr_unlikely(err))
-        kr_class_take_back(&rq->base);
-    return err;
+    return KR_CLASS_SUBMIT(acc, rq, DRIVER_CLASS_TIMER, acc->drv->f_request, timer_hand_over);
 }
 
 static DEV_TIMER_CANCEL(timer_cancel)

@@ -104,9 +104,9 @@ static error_t validate(const struct dev_dma_info_s *info, const struct dev_dma_
 /* --- requests --- */
 
 /* Inside the device. */
-static error_t hand_over(const struct device_dma_s *acc, struct dev_dma_rq_s *rq)
+static error_t hand_over(struct device_s *dev, const struct device_dma_s *acc,
+                         struct dev_dma_rq_s *rq)
 {
-    struct device_s *dev = acc->dev;
     struct dev_dma_info_s info;
     error_t err = acc->drv->f_info(acc, &info);
 
@@ -134,28 +134,8 @@ static error_t hand_over(const struct device_dma_s *acc, struct dev_dma_rq_s *rq
 
 static DEV_DMA_REQUEST(dma_request)
 {
-    struct device_s *dev = kr_load_relaxed(&acc->dev);
-    const struct driver_dma_s *drv = acc->drv;
-    error_t err;
-
-    KR_CHECK(kr_check_submit_slow(&acc->base, &rq->base, DRIVER_CLASS_DMA));
-    if (kr_unlikely(!dev))
-        err = -ECANCELED;
-    else if (kr_unlikely(!drv->f_request || !drv->f_info))
-        err = -ENOTSUP;
-    else if (kr_unlikely(kr_load_relaxed(&rq->kr.mark)))
-        return -EBUSY;
-    else
-        err = 0;
-    if (kr_likely(!err)) {
-        err = kr_class_enter(dev);
-        if (kr_likely(!err))
-            err = hand_over(acc, rq);
-        kr_device_leave(dev);
-    }
-    if (kr_unlikely(err))
-        kr_class_take_back(&rq->base);
-    return err;
+    return KR_CLASS_SUBMIT(acc, rq, DRIVER_CLASS_DMA, acc->drv->f_request && acc->drv->f_info,
+                           hand_over);
 }
 
 static DEV_DMA_CANCEL(dma_cancel)

@@ -207,6 +207,34 @@ static inline void kr_class_hand_over(struct device_s *dev, struct dev_request_s
         kr_device_leave(dev_);                                                                     \
     } while (0)
 
+/* What the request operation of every class of nested submission does. `possible`: the driver has
+   what it takes. `hand_over(dev, acc, rq)` makes the request the driver's; once it fails, it is
+   not. */
+#define KR_CLASS_SUBMIT(acc, rq, cl, possible, hand_over)                                          \
+    ({                                                                                             \
+        struct device_s *dev_ = kr_load_relaxed(&(acc)->dev);                                      \
+        bool busy_ = false;                                                                        \
+        error_t err_ = 0;                                                                          \
+                                                                                                   \
+        KR_CHECK(kr_check_submit_slow(&(acc)->base, &(rq)->base, cl));                             \
+        if (kr_unlikely(!dev_)) {                                                                  \
+            err_ = -ECANCELED;                                                                     \
+        } else if (kr_unlikely(!(possible))) {                                                     \
+            err_ = -ENOTSUP;                                                                       \
+        } else if (kr_unlikely(kr_load_relaxed(&(rq)->kr.mark))) {                                 \
+            busy_ = true; /* stays whose it is */                                                  \
+            err_ = -EBUSY;                                                                         \
+        } else {                                                                                   \
+            err_ = kr_class_enter(dev_);                                                           \
+            if (kr_likely(!err_))                                                                  \
+                err_ = hand_over(dev_, (acc), (rq));                                               \
+            kr_device_leave(dev_);                                                                 \
+        }                                                                                          \
+        if (kr_unlikely(err_) && !busy_)                                                           \
+            kr_class_take_back(&(rq)->base);                                                       \
+        err_;                                                                                      \
+    })
+
 /* What the cancel operation of every class does, with the types of the class. */
 #define KR_CLASS_CANCEL(acc, rq)                                                                   \
     ({                                                                                             \
