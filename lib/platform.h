@@ -37,4 +37,10 @@ void kr_platform_pages_free(void *base, size_t size);
    functions are found too when the file is not stripped. */
 void kr_platform_symbol(const void *address, char *text, size_t size);
 
+/* First line of a file that says something about a device, cut to fit: its length, or a negative
+   errno and `text` as it was. */
+int kr_platform_attribute(char *text, size_t size, const char *folder, const char *file);
+/* Last part of what a symbolic link points to; "": there is none. */
+void kr_platform_link_name(char *text, size_t size, const char *folder, const char *link);
+
 #endif

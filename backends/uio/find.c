@@ -2,7 +2,6 @@
 /* From a name in a spec to a device of UIO, and what sysfs says about it. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,56 +10,20 @@
 #include <unistd.h>
 
 #include "kroutine/driver.h"
+#include "platform.h"
 #include "uio.h"
 
 /* --- files --- */
 
-int kr_uio_read_line(char *text, size_t size, const char *folder, const char *file)
-{
-    char path[PATH_MAX];
-    ssize_t length;
-    int fd;
-
-    if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    length = read(fd, text, size - 1);
-    close(fd);
-    if (length < 0)
-        return -EIO;
-    text[length] = 0;
-    text[strcspn(text, "\n")] = 0;
-    return (int)strlen(text);
-}
-
 error_t kr_uio_read_number(uint64_t *number, const char *folder, const char *file)
 {
     char text[32], *end;
-    int length = kr_uio_read_line(text, sizeof(text), folder, file);
+    int length = kr_platform_attribute(text, sizeof(text), folder, file);
 
     if (length <= 0)
         return length ? length : -EIO;
     *number = strtoull(text, &end, 0);
     return *end ? -EIO : 0;
-}
-
-/* Last part of what a symbolic link points to; "": there is none. */
-static void read_link_name(char *text, size_t size, const char *folder, const char *link)
-{
-    char path[PATH_MAX], target[PATH_MAX];
-    const char *slash;
-    ssize_t length = -1;
-
-    text[0] = 0;
-    if (snprintf(path, sizeof(path), "%s/%s", folder, link) < (int)sizeof(path))
-        length = readlink(path, target, sizeof(target) - 1);
-    if (length < 0)
-        return;
-    target[length] = 0;
-    slash = strrchr(target, '/');
-    snprintf(text, size, "%.*s", (int)size - 1, slash ? slash + 1 : target);
 }
 
 /* --- regions --- */
@@ -75,7 +38,7 @@ static void read_map(struct kr_uio_map_s *map, const char *folder, unsigned inde
     if (kr_uio_read_number(&size, at, "size") || kr_uio_read_number(&addr, at, "addr"))
         return;
     kr_uio_read_number(&offset, at, "offset"); /* Linux 2.6.31 and later */
-    if (kr_uio_read_line(map->name, sizeof(map->name), at, "name") < 0)
+    if (kr_platform_attribute(map->name, sizeof(map->name), at, "name") < 0)
         map->name[0] = 0;
     map->skip = (size_t)offset;
     map->physical = addr + offset;
@@ -135,7 +98,7 @@ static void read_device(struct kr_uio_found_s *found, const char *sysfs, unsigne
     memset(found, 0, sizeof(*found));
     found->number = number;
     snprintf(folder, sizeof(folder), "%.120s/class/uio/uio%u", sysfs, number);
-    if (kr_uio_read_line(found->name, sizeof(found->name), folder, "name") < 0)
+    if (kr_platform_attribute(found->name, sizeof(found->name), folder, "name") < 0)
         found->name[0] = 0;
     read_maps(found, folder);
     snprintf(link, sizeof(link), "%s/device", folder);
@@ -143,8 +106,8 @@ static void read_device(struct kr_uio_found_s *found, const char *sysfs, unsigne
         return;
     strcpy(found->device, target);
     snprintf(found->parent, sizeof(found->parent), "%.63s", strrchr(target, '/') + 1);
-    read_link_name(found->bus, sizeof(found->bus), target, "subsystem");
-    read_link_name(found->driver, sizeof(found->driver), target, "driver");
+    kr_platform_link_name(found->bus, sizeof(found->bus), target, "subsystem");
+    kr_platform_link_name(found->driver, sizeof(found->driver), target, "driver");
     if (!found->maps && strcmp(found->bus, "pci") == 0)
         read_bars(found);
 }
@@ -179,7 +142,7 @@ static error_t not_bound(const char *sysfs, const char *name)
     snprintf(folder, sizeof(folder), "%.2000s/bus/pci/devices/%.200s", sysfs, name);
     if (access(folder, F_OK) < 0)
         return 0;
-    read_link_name(driver, sizeof(driver), folder, "driver");
+    kr_platform_link_name(driver, sizeof(driver), folder, "driver");
     if (driver[0])
         return device_error(-ENOENT,
                             "%s is bound to the driver %s, which is not of UIO; bind it to "

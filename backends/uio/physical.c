@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kroutine/driver.h"
+#include "platform.h"
 #include "uio.h"
 
 /* KernelPageSize, in bytes, the smallest of the mappings that `map` is in; 0: of none. */
@@ -43,7 +44,7 @@ static error_t check_iommu(const char *device)
 {
     char type[32];
 
-    if (kr_uio_read_line(type, sizeof(type), device, "iommu_group/type") <= 0 ||
+    if (kr_platform_attribute(type, sizeof(type), device, "iommu_group/type") <= 0 ||
         strcmp(type, "identity") == 0)
         return 0;
     return device_error(-ENOTSUP,

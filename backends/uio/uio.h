@@ -36,8 +36,6 @@ struct kr_uio_found_s {
 
 /* The device called `name`: uioN, its name, or that of what is behind it. With device_error(). */
 error_t kr_uio_find(struct kr_uio_found_s *found, const char *sysfs, const char *name);
-/* First line of a file, cut to fit: its length or a negative errno. */
-int kr_uio_read_line(char *text, size_t size, const char *folder, const char *file);
 /* A number in a file, decimal or 0x. */
 error_t kr_uio_read_number(uint64_t *number, const char *folder, const char *file);
 /* The interrupt that a driver has requested under this name, by /proc/irq. -ENOTSUP: none, or more

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform.h"
+
 #define DEVICES "/sys/bus/pci/devices"
 
 /* --- names --- */
@@ -60,59 +62,23 @@ void pci_path(char path[PCI_PATH], const char *name, const char *file)
     snprintf(path, PCI_PATH, DEVICES "/%s/%s", name, file);
 }
 
-uint32_t pci_number(const char *name, const char *file)
-{
-    char path[PCI_PATH];
-    unsigned value = 0;
-    FILE *f;
-
-    pci_path(path, name, file);
-    f = fopen(path, "re");
-    if (f && fscanf(f, "%x", &value) != 1)
-        value = 0;
-    if (f)
-        fclose(f);
-    return value;
-}
-
-bool pci_link(const char *path, char *to, size_t size)
-{
-    char target[512];
-    ssize_t n = readlink(path, target, sizeof(target) - 1);
-    const char *last;
-
-    if (n < 0)
-        return false;
-    target[n] = '\0';
-    last = strrchr(target, '/');
-    snprintf(to, size, "%s", last ? last + 1 : target);
-    return true;
-}
-
 static bool is_no_iommu(int group)
 {
-    char path[64], name[32] = "";
-    FILE *f;
+    char folder[64], name[32];
 
-    snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", group);
-    f = fopen(path, "re");
-    if (!f)
-        return false;
-    if (!fgets(name, sizeof(name), f))
-        name[0] = '\0';
-    fclose(f);
-    return strncmp(name, "vfio-noiommu", strlen("vfio-noiommu")) == 0;
+    snprintf(folder, sizeof(folder), "/sys/kernel/iommu_groups/%d", group);
+    return kr_platform_attribute(name, sizeof(name), folder, "name") > 0 &&
+           strncmp(name, "vfio-noiommu", strlen("vfio-noiommu")) == 0;
 }
 
 static void look(struct pci_s *pci)
 {
-    char path[PCI_PATH], group[16];
+    char folder[PCI_PATH], group[16];
 
-    pci_path(path, pci->name, "driver");
-    if (!pci_link(path, pci->driver, sizeof(pci->driver)))
-        pci->driver[0] = '\0';
-    pci_path(path, pci->name, "iommu_group");
-    pci->group = pci_link(path, group, sizeof(group)) ? atoi(group) : -1;
+    pci_path(folder, pci->name, "");
+    kr_platform_link_name(pci->driver, sizeof(pci->driver), folder, "driver");
+    kr_platform_link_name(group, sizeof(group), folder, "iommu_group");
+    pci->group = group[0] ? atoi(group) : -1;
     pci->no_iommu = pci->group >= 0 && is_no_iommu(pci->group);
 }
 

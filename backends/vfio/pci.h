@@ -28,9 +28,5 @@ error_t pci_blame(const struct pci_s *pci);
 /* /sys/bus/pci/devices/NAME/FILE, "" when there is none. Size of `path`: PCI_PATH. */
 #define PCI_PATH 128
 void pci_path(char path[PCI_PATH], const char *name, const char *file);
-/* A hexadecimal number in a file of the device; 0: there is none. */
-uint32_t pci_number(const char *name, const char *file);
-/* Last component of what the link points to; false: there is no such link. */
-bool pci_link(const char *path, char *to, size_t size);
 
 #endif
