@@ -13,9 +13,14 @@
 #include "kroutine/char.h"
 #include "kroutine/dma.h"
 #include "kroutine/gpio.h"
+#include "kroutine/i2c.h"
 #include "kroutine/irq.h"
+#include "kroutine/mem.h"
 #include "kroutine/mmio.h"
+#include "kroutine/pwm.h"
+#include "kroutine/spi.h"
 #include "kroutine/timer.h"
 #include "kroutine/uart.h"
+#include "kroutine/valio.h"
 
 #endif

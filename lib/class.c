@@ -145,7 +145,7 @@ static const struct driver_timer_s timer_front = DRIVER_TIMER_METHODS(timer);
 
 static const struct {
     const char *name;
-    const void *front; /* NULL: later versions */
+    const void *front;
     bool nested_completion;
 } classes[DRIVER_CLASS_COUNT] = {
     [DRIVER_CLASS_NONE] = {"none", NULL, false},
@@ -154,11 +154,12 @@ static const struct {
     [DRIVER_CLASS_TIMER] = {"timer", &timer_front, false},
     [DRIVER_CLASS_DMA] = {"dma", &kr_dma_front, false},
     [DRIVER_CLASS_GPIO] = {"gpio", &kr_gpio_front, true},
-    [DRIVER_CLASS_I2C] = {"i2c", NULL, true},
-    [DRIVER_CLASS_SPI] = {"spi", NULL, true},
-    [DRIVER_CLASS_PWM] = {"pwm", NULL, true},
-    [DRIVER_CLASS_MEM] = {"mem", NULL, true},
+    [DRIVER_CLASS_I2C] = {"i2c", &kr_i2c_front, true},
+    [DRIVER_CLASS_SPI] = {"spi", &kr_spi_front, true},
+    [DRIVER_CLASS_PWM] = {"pwm", &kr_pwm_front, true},
+    [DRIVER_CLASS_MEM] = {"mem", &kr_mem_front, true},
     [DRIVER_CLASS_MMIO] = {"mmio", &kr_mmio_front, false},
+    [DRIVER_CLASS_VALIO] = {"valio", &kr_valio_front, true},
 };
 
 const char *device_class_name(enum driver_class_e cl)
@@ -180,7 +181,5 @@ error_t kr_class_check(enum driver_class_e cl)
 {
     if ((unsigned)cl >= DRIVER_CLASS_COUNT)
         return device_error(-EINVAL, "there is no class %u", (unsigned)cl);
-    if (cl != DRIVER_CLASS_NONE && !classes[cl].front)
-        return device_error(-ENOTSUP, "this version has no class %s", classes[cl].name);
     return 0;
 }

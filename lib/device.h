@@ -101,7 +101,7 @@ void kr_driver_classes(const struct driver_s *driver, char *text, size_t size); 
 
 /* --- class.c --- */
 
-/* -EINVAL: there is no such class. -ENOTSUP: this version has no calls for it. */
+/* -EINVAL: there is no such class. */
 error_t kr_class_check(enum driver_class_e cl);
 /* For the fronts of classes. Ends a request that the driver does not get. Inside `dev`, which keeps
    the runtime there meanwhile; NULL: the accessor is not open. */
@@ -113,12 +113,17 @@ error_t kr_class_lacks(const struct device_s *dev) __attribute__((cold));
 /* dev_request_s.expires of a request with this time-out that is submitted now. */
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
 
-/* --- class_dma.c, class_gpio.c, class_mmio.c, class_uart.c --- */
+/* --- class_bus.c, class_dma.c, class_gpio.c, class_mmio.c, class_uart.c --- */
 
 extern const struct driver_dma_s kr_dma_front;
 extern const struct driver_uart_s kr_uart_front;
 extern const struct driver_gpio_s kr_gpio_front;
 extern const struct driver_mmio_s kr_mmio_front;
+extern const struct driver_i2c_s kr_i2c_front;
+extern const struct driver_spi_s kr_spi_front;
+extern const struct driver_pwm_s kr_pwm_front;
+extern const struct driver_mem_s kr_mem_front;
+extern const struct driver_valio_s kr_valio_front;
 
 /* --- irq.c --- */
 

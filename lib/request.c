@@ -148,19 +148,31 @@ static enum driver_class_e class_of(const struct device_accessor_s *acc)
     return front ? front->cl : DRIVER_CLASS_NONE;
 }
 
+#define CANCEL(cl) DEVICE_OP((const struct device_##cl##_s *)acc, cancel, dev_##cl##_rq_cast(rq))
+
 static error_t cancel(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     switch (class_of(acc)) {
     case DRIVER_CLASS_CHAR:
-        return DEVICE_OP((const struct device_char_s *)acc, cancel, dev_char_rq_cast(rq));
+        return CANCEL(char);
     case DRIVER_CLASS_TIMER:
-        return DEVICE_OP((const struct device_timer_s *)acc, cancel, dev_timer_rq_cast(rq));
+        return CANCEL(timer);
     case DRIVER_CLASS_DMA:
-        return DEVICE_OP((const struct device_dma_s *)acc, cancel, dev_dma_rq_cast(rq));
+        return CANCEL(dma);
     case DRIVER_CLASS_UART:
-        return DEVICE_OP((const struct device_uart_s *)acc, cancel, dev_uart_rq_cast(rq));
+        return CANCEL(uart);
     case DRIVER_CLASS_GPIO:
-        return DEVICE_OP((const struct device_gpio_s *)acc, cancel, dev_gpio_rq_cast(rq));
+        return CANCEL(gpio);
+    case DRIVER_CLASS_I2C:
+        return CANCEL(i2c);
+    case DRIVER_CLASS_SPI:
+        return CANCEL(spi);
+    case DRIVER_CLASS_PWM:
+        return CANCEL(pwm);
+    case DRIVER_CLASS_MEM:
+        return CANCEL(mem);
+    case DRIVER_CLASS_VALIO:
+        return CANCEL(valio);
     default:
         return -ENOTSUP;
     }
@@ -236,21 +248,38 @@ static KROUTINE_EXEC(wake_waiter)
     pthread_mutex_unlock(&wait->lock);
 }
 
+#define SUBMIT(cl) DEVICE_OP((const struct device_##cl##_s *)acc, request, dev_##cl##_rq_cast(rq))
+
 static error_t submit(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     switch (class_of(acc)) {
-    case DRIVER_CLASS_CHAR:
-        DEVICE_OP((const struct device_char_s *)acc, request, dev_char_rq_cast(rq));
-        return 0;
     case DRIVER_CLASS_TIMER:
-        return DEVICE_OP((const struct device_timer_s *)acc, request, dev_timer_rq_cast(rq));
+        return SUBMIT(timer);
     case DRIVER_CLASS_DMA:
-        return DEVICE_OP((const struct device_dma_s *)acc, request, dev_dma_rq_cast(rq));
+        return SUBMIT(dma);
+    case DRIVER_CLASS_CHAR:
+        SUBMIT(char);
+        return 0;
     case DRIVER_CLASS_UART:
-        DEVICE_OP((const struct device_uart_s *)acc, request, dev_uart_rq_cast(rq));
+        SUBMIT(uart);
         return 0;
     case DRIVER_CLASS_GPIO:
-        DEVICE_OP((const struct device_gpio_s *)acc, request, dev_gpio_rq_cast(rq));
+        SUBMIT(gpio);
+        return 0;
+    case DRIVER_CLASS_I2C:
+        SUBMIT(i2c);
+        return 0;
+    case DRIVER_CLASS_SPI:
+        SUBMIT(spi);
+        return 0;
+    case DRIVER_CLASS_PWM:
+        SUBMIT(pwm);
+        return 0;
+    case DRIVER_CLASS_MEM:
+        SUBMIT(mem);
+        return 0;
+    case DRIVER_CLASS_VALIO:
+        SUBMIT(valio);
         return 0;
     default:
         return -ENOTSUP;

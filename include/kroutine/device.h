@@ -26,6 +26,7 @@ enum driver_class_e {
     DRIVER_CLASS_PWM,
     DRIVER_CLASS_MEM,
     DRIVER_CLASS_MMIO,
+    DRIVER_CLASS_VALIO,
     DRIVER_CLASS_COUNT,
 };
 

@@ -4,9 +4,9 @@
  *
  * A driver is a const struct driver_s: its name is the prefix of the specs it serves, its class
  * tables are what accessors call. The core validates and binds a request before f_request sees it,
- * and calls f_open / f_close at most once at a time for a device. For a char, uart, gpio or dma
- * request it sets `expires`: a driver whose requests can wait ends them with -ETIMEDOUT when that
- * has passed.
+ * and calls f_open / f_close at most once at a time for a device. For a request of
+ * every class but timer it sets `expires`: a driver whose requests can wait ends them with
+ * -ETIMEDOUT when that has passed.
  */
 #ifndef KROUTINE_DRIVER_H
 #define KROUTINE_DRIVER_H
@@ -15,10 +15,15 @@
 #include "device.h"
 #include "dma.h"
 #include "gpio.h"
+#include "i2c.h"
+#include "mem.h"
 #include "mmio.h"
+#include "pwm.h"
 #include "request.h"
+#include "spi.h"
 #include "timer.h"
 #include "uart.h"
+#include "valio.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -241,6 +246,51 @@ KROUTINE_API void device_release(struct device_s *dev);
             prefix##_unmap                                                                         \
     }
 
+#define DEV_I2C_REQUEST(name) void name(const struct device_i2c_s *acc, struct dev_i2c_rq_s *rq)
+#define DEV_I2C_CANCEL(name)  error_t name(const struct device_i2c_s *acc, struct dev_i2c_rq_s *rq)
+#define DEV_I2C_INFO(name)    error_t name(const struct device_i2c_s *acc, struct dev_i2c_info_s *info)
+#define DRIVER_I2C_METHODS(prefix)                                                                 \
+    {                                                                                              \
+        DRIVER_CLASS_I2C, prefix##_request, prefix##_cancel, prefix##_info                         \
+    }
+
+#define DEV_MEM_REQUEST(name) void name(const struct device_mem_s *acc, struct dev_mem_rq_s *rq)
+#define DEV_MEM_CANCEL(name)  error_t name(const struct device_mem_s *acc, struct dev_mem_rq_s *rq)
+#define DEV_MEM_INFO(name)    error_t name(const struct device_mem_s *acc, struct dev_mem_info_s *info)
+#define DRIVER_MEM_METHODS(prefix)                                                                 \
+    {                                                                                              \
+        DRIVER_CLASS_MEM, prefix##_request, prefix##_cancel, prefix##_info                         \
+    }
+
+#define DEV_PWM_REQUEST(name) void name(const struct device_pwm_s *acc, struct dev_pwm_rq_s *rq)
+#define DEV_PWM_CANCEL(name)  error_t name(const struct device_pwm_s *acc, struct dev_pwm_rq_s *rq)
+#define DEV_PWM_INFO(name)    error_t name(const struct device_pwm_s *acc, struct dev_pwm_info_s *info)
+#define DRIVER_PWM_METHODS(prefix)                                                                 \
+    {                                                                                              \
+        DRIVER_CLASS_PWM, prefix##_request, prefix##_cancel, prefix##_info                         \
+    }
+
+#define DEV_VALIO_REQUEST(name)                                                                    \
+    void name(const struct device_valio_s *acc, struct dev_valio_rq_s *rq)
+#define DEV_VALIO_CANCEL(name)                                                                     \
+    error_t name(const struct device_valio_s *acc, struct dev_valio_rq_s *rq)
+#define DEV_VALIO_INFO(name)                                                                       \
+    error_t name(const struct device_valio_s *acc, struct dev_valio_info_s *info)
+#define DRIVER_VALIO_METHODS(prefix)                                                               \
+    {                                                                                              \
+        DRIVER_CLASS_VALIO, prefix##_request, prefix##_cancel, prefix##_info                       \
+    }
+
+#define DEV_SPI_REQUEST(name) void name(const struct device_spi_s *acc, struct dev_spi_rq_s *rq)
+#define DEV_SPI_CANCEL(name)  error_t name(const struct device_spi_s *acc, struct dev_spi_rq_s *rq)
+#define DEV_SPI_CONFIG(name)                                                                       \
+    error_t name(const struct device_spi_s *acc, const struct dev_spi_config_s *cfg)
+#define DEV_SPI_INFO(name) error_t name(const struct device_spi_s *acc, struct dev_spi_info_s *info)
+#define DRIVER_SPI_METHODS(prefix)                                                                 \
+    {                                                                                              \
+        DRIVER_CLASS_SPI, prefix##_request, prefix##_cancel, prefix##_config, prefix##_info        \
+    }
+
 /* --- request queues of a driver: FIFO, the lock is the driver's --- */
 
 struct dev_request_queue_root_s {
@@ -350,8 +400,13 @@ static inline bool dev_dma_walk_over(const struct dev_dma_rq_s *rq,
 DEV_REQUEST_QUEUE_OPS(char);
 DEV_REQUEST_LIST_OPS(dma);
 DEV_REQUEST_QUEUE_OPS(gpio);
+DEV_REQUEST_QUEUE_OPS(i2c);
+DEV_REQUEST_QUEUE_OPS(mem);
+DEV_REQUEST_QUEUE_OPS(pwm);
+DEV_REQUEST_QUEUE_OPS(spi);
 DEV_REQUEST_QUEUE_OPS(timer);
 DEV_REQUEST_QUEUE_OPS(uart);
+DEV_REQUEST_QUEUE_OPS(valio);
 
 #ifdef __cplusplus
 }

@@ -131,7 +131,6 @@ START_TEST(what_is_wrong_with_a_path)
     expect("tim*", DRIVER_CLASS_CHAR, -ENOTSUP, "has no class char");
     expect("mock:x", DRIVER_CLASS_TIMER, -ENOTSUP,
            "'mock:x' has no class timer (classes: char, uart, mem)");
-    expect("mock:x", DRIVER_CLASS_MEM, -ENOTSUP, "this version has no class mem");
     expect("timer0", (enum driver_class_e)99, -EINVAL, "no class 99");
     expect("ty:/dev/x", DRIVER_CLASS_CHAR, -ENOENT, "no driver 'ty' (drivers: fd, file, tty");
     expect(":x", DRIVER_CLASS_CHAR, -ENOENT, "no driver ''");
