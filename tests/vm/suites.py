@@ -24,7 +24,7 @@ class Machine:
 
     name: str
     architecture: str = "x86_64"  # of ARCHITECTURES in tests/vm/run
-    model: str = "q35"  # QEMU's -machine, with its options
+    model: str = "q35"  # QEMU's -machine, with its options; or one of BOARDS in tests/vm/run
     cpus: int = 1
     memory: int = 512  # MiB
     devices: tuple = ()  # QEMU's options; {dir} is a folder for sockets
@@ -124,6 +124,22 @@ ARM64 = Machine("arm64", "arm64", "virt,gic-version=3", cpus=2, kernels=("6.12",
 # The same devices; MSI goes through the ITS of GICv3.
 ARM64_SMMU = Machine("arm64-smmu", "arm64", "virt,gic-version=3,iommu=smmuv3", cpus=2,
                      devices=(*PCI, *FUNCTIONS), kernels=("6.12",))  # fmt: skip
+# A Raspberry Pi 3, its I2C bus with a thermometer, two EEPROMs and a clock, its SPI with a flash; see
+# raspi3b.dtso and the script raspi.
+RASPI = Machine(
+    "raspi",
+    "arm64",
+    "raspi3b",
+    append="uio_pdrv_genirq.of_id=kroutine,uio",
+    devices=(
+        "-device", "tmp105,bus=i2c-bus.1,address=0x48",
+        "-device", "at24c-eeprom,bus=i2c-bus.1,address=0x50,rom-size=4096",
+        "-device", "at24c-eeprom,bus=i2c-bus.1,address=0x51,rom-size=256,address-size=1",
+        "-device", "ds1338,bus=i2c-bus.1,address=0x68",
+        "-device", "w25q80bl,bus=spi",
+    ),
+    kernels=("6.12",),
+)  # fmt: skip
 
 CHAR = (
     "char_cancel char_close char_end char_file char_frame char_read char_record "
@@ -200,6 +216,7 @@ SUITES = [
                 for n in ("vfio", "vfio_dma", "vfio_errors", "vfio_msix", "edu")
                 for b in BACKENDS),
           build="arm64", limit=200, time=450),
+    Suite("raspi", RASPI, ("tests/vm/test_raspi --tap",), build="arm64", through="raspi", time=60),
     Suite("arm64-unit", ARM64, tuple(f"tests/unit/test_{n} --tap" for n in UNIT), build="arm64",
           limit=300, time=900, named=True),
     Suite("arm64-contract", ARM64, contract(CONTRACT), build="arm64", limit=200, time=900,
