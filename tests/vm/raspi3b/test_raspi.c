@@ -72,9 +72,6 @@ START_TEST(i2c_buses)
 
     ck_assert_int_eq(exchange(fd, 0, 0x50, out, 1, in, 1), ENXIO);
     close(fd);
-    fd = opened("KT_I2C_STUCK");
-    ck_assert_int_eq(exchange(fd, 0, 0x50, out, 1, in, 1), ETIMEDOUT);
-    close(fd);
     fd = opened("KT_I2C_STUB");
     ck_assert_int_eq(ioctl(fd, I2C_FUNCS, &functions), 0);
     ck_assert_uint_eq(functions & I2C_FUNC_I2C, 0);
@@ -92,14 +89,12 @@ START_TEST(i2c_buses)
 }
 END_TEST
 
-static int spi_exchange(const char *variable, uint32_t speed, const uint8_t *out, uint8_t *in,
-                        size_t size)
+static int spi_exchange(const char *variable, const uint8_t *out, uint8_t *in, size_t size)
 {
     struct spi_ioc_transfer transfer = {
         .tx_buf = (uintptr_t)out,
         .rx_buf = (uintptr_t)in,
         .len = (uint32_t)size,
-        .speed_hz = speed,
     };
     int fd = opened(variable), done;
 
@@ -112,18 +107,13 @@ START_TEST(spi)
 {
     static const uint8_t identity[] = {0x9f, 0, 0, 0}, w25q80[] = {0xef, 0x40, 0x14};
     uint8_t in[4];
-    uint64_t start;
 
-    ck_assert_int_eq(spi_exchange("KT_SPI_FLASH", 0, identity, in, 4), 4);
+    ck_assert_int_eq(spi_exchange("KT_SPI_FLASH", identity, in, 4), 4);
     ck_assert_mem_eq(in + 1, w25q80, 3);
-    ck_assert_int_eq(spi_exchange("KT_SPI_LOOP0", 0, w25q80, in, 3), 3);
+    ck_assert_int_eq(spi_exchange("KT_SPI_LOOP0", w25q80, in, 3), 3);
     ck_assert_mem_eq(in, w25q80, 3);
-    ck_assert_int_eq(spi_exchange("KT_SPI_LOOP1", 0, w25q80, in, 3), 3);
+    ck_assert_int_eq(spi_exchange("KT_SPI_LOOP1", w25q80, in, 3), 3);
     ck_assert_mem_eq(in, w25q80, 3);
-    /* 32 bits, each of 2 ms. */
-    start = kt_now();
-    ck_assert_int_eq(spi_exchange("KT_SPI_SLOW", 500, identity, in, 4), 4);
-    ck_assert_uint_ge(kt_now() - start, 60000000);
 }
 END_TEST
 
