@@ -202,11 +202,12 @@ error_t dev_dma_bus(const struct device_s *dev, const void *address, size_t size
 {
     struct kr_dma_memory_s *memory = kr_load_acquire(&dev->dma);
     struct dev_dma_mem_s *mem;
+    int64_t end = 0;
 
-    if (!memory || size > INT64_MAX)
+    if (!memory || __builtin_add_overflow(end, size, &end))
         return -EFAULT;
     pthread_mutex_lock(&memory->lock);
-    mem = find(memory, address, 0, (int64_t)size);
+    mem = find(memory, address, 0, end);
     if (mem)
         *bus = mem->bus + ((uintptr_t)address - (uintptr_t)mem->base);
     pthread_mutex_unlock(&memory->lock);

@@ -53,8 +53,7 @@ static bool stretch(int64_t *low, int64_t *high, ptrdiff_t stride, size_t count)
 
     if (count <= 1 || !stride)
         return true;
-    if (count - 1 > INT64_MAX ||
-        __builtin_mul_overflow((int64_t)stride, (int64_t)(count - 1), &last))
+    if (__builtin_mul_overflow(stride, count - 1, &last))
         return false;
     return !__builtin_add_overflow(last < 0 ? *low : *high, last, last < 0 ? low : high);
 }
@@ -63,9 +62,9 @@ bool kr_dma_extent(const struct dev_dma_rq_s *rq, const struct dev_dma_desc_s *d
                    int64_t *low, int64_t *high)
 {
     *low = 0;
-    if (desc->size > INT64_MAX)
+    *high = 0;
+    if (__builtin_add_overflow(*high, desc->size, high))
         return false;
-    *high = (int64_t)desc->size;
     return stretch(low, high, source ? desc->src_stride : desc->dst_stride, desc->rows) &&
            (rq->loops == DEV_DMA_CONTINUOUS ||
             stretch(low, high, source ? rq->src_loop_stride : rq->dst_loop_stride, rq->loops)) &&

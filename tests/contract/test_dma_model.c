@@ -29,16 +29,16 @@ static bool inside(const struct kt_dop_s *op, bool source)
 {
     for (uint32_t i = 0; i < op->rq.count; i++) {
         const struct dev_dma_desc_s *desc = &op->desc[i];
-        long at = source ? (long)((const uint8_t *)desc->src - d.src)
-                         : (long)((uint8_t *)desc->dst - d.dst);
-        long stride = source ? desc->src_stride : desc->dst_stride;
-        long loop_stride = source ? op->rq.src_loop_stride : op->rq.dst_loop_stride;
+        int64_t at = source ? (int64_t)((const uint8_t *)desc->src - d.src)
+                            : (int64_t)((uint8_t *)desc->dst - d.dst);
+        int64_t stride = source ? desc->src_stride : desc->dst_stride;
+        int64_t loop_stride = source ? op->rq.src_loop_stride : op->rq.dst_loop_stride;
 
-        for (long loop = 0; loop < op->rq.loops; loop++) {
-            for (long row = 0; row < (desc->rows ? (long)desc->rows : 1); row++) {
-                long first = at + loop * loop_stride + row * stride;
+        for (int64_t loop = 0; loop < op->rq.loops; loop++) {
+            for (int64_t row = 0; row < (desc->rows ? (int64_t)desc->rows : 1); row++) {
+                int64_t first = at + loop * loop_stride + row * stride;
 
-                if (first < 0 || first + (long)desc->size > SIZE)
+                if (first < 0 || first + (int64_t)desc->size > SIZE)
                     return false;
             }
         }
@@ -49,15 +49,15 @@ static bool inside(const struct kt_dop_s *op, bool source)
 static void move(const struct kt_dop_s *op)
 {
     model.moved = 0;
-    for (long loop = 0; loop < op->rq.loops; loop++) {
+    for (int64_t loop = 0; loop < op->rq.loops; loop++) {
         for (uint32_t i = 0; i < op->rq.count; i++) {
             const struct dev_dma_desc_s *desc = &op->desc[i];
 
-            for (long row = 0; row < (desc->rows ? (long)desc->rows : 1); row++) {
-                long from = (const uint8_t *)desc->src - d.src + loop * op->rq.src_loop_stride +
-                            row * desc->src_stride;
-                long to = (uint8_t *)desc->dst - d.dst + loop * op->rq.dst_loop_stride +
-                          row * desc->dst_stride;
+            for (int64_t row = 0; row < (desc->rows ? (int64_t)desc->rows : 1); row++) {
+                int64_t from = (const uint8_t *)desc->src - d.src + loop * op->rq.src_loop_stride +
+                               row * desc->src_stride;
+                int64_t to = (uint8_t *)desc->dst - d.dst + loop * op->rq.dst_loop_stride +
+                             row * desc->dst_stride;
 
                 memmove(model.dst + to, model.src + from, desc->size);
                 model.moved += desc->size;
