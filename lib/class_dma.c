@@ -31,7 +31,7 @@ static bool side_aligned(const struct dev_dma_rq_s *rq, const struct dev_dma_des
 static bool overlaps(const struct dev_dma_rq_s *rq, const struct dev_dma_desc_s *desc)
 {
     int64_t low[2], high[2];
-    intptr_t distance = (intptr_t)((uintptr_t)desc->dst - (uintptr_t)desc->src);
+    int64_t distance = (int64_t)((uint64_t)(uintptr_t)desc->dst - (uintptr_t)desc->src);
 
     return kr_dma_extent(rq, desc, true, &low[0], &high[0]) &&
            kr_dma_extent(rq, desc, false, &low[1], &high[1]) && low[0] - high[1] < distance &&

@@ -282,12 +282,13 @@ START_TEST(flood_after_the_time_out)
         return;
     kt_env_open(&env, KT_EMBEDDED);
     kt_pair_open(&pair, &env, KT_SIM, NULL);
-    kt_timed_init(&op, &env, KROUTINE_IMMEDIATE, KROUTINE_MSEC(5));
+    /* Not over before the bytes are written. */
+    kt_timed_init(&op, &env, KROUTINE_IMMEDIATE, KROUTINE_MSEC(50) * kt_slow());
     kt_timed_submit(&op, &pair.dev, in, sizeof in, sizeof in, 0);
     ck_assert_int_eq(
         kroutine_sim_char_fault(&pair.dev.base, KROUTINE_SIM_READ, KROUTINE_SIM_SHORT, 100), 0);
     kt_peer_write(&pair, "abcdefgh", 8);
-    kt_sleep_ms(8);
+    kt_sleep_ms(60 * kt_slow());
     kt_timed_expect(&op, -ETIMEDOUT, sizeof in - 1);
     ck_assert_uint_eq(in[0], 'a');
     kt_pair_close(&pair);

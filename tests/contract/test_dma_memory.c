@@ -34,7 +34,7 @@ START_TEST(refused)
     kt_dma_open(&d, &env, _i, 0, NULL);
     ck_assert_int_eq(dev_dma_alloc(&d.dev, &mem, 0, 0), -EINVAL);
     ck_assert_int_eq(dev_dma_alloc(&d.dev, &mem, SIZE_MAX, 0), -ENOMEM);
-    ck_assert_int_eq(dev_dma_alloc(&d.dev, &mem, SIZE_MAX / 4, 0), -ENOMEM);
+    ck_assert_int_eq(dev_dma_alloc(&d.dev, &mem, SIZE_MAX / 16 * 15, 0), -ENOMEM);
     ck_assert_int_eq(dev_dma_alloc(&d.dev, &mem, 16, 0x80), -EINVAL);
     ck_assert_int_eq(dev_dma_map(&d.dev, &mem, NULL, 16, 0), -EINVAL);
     ck_assert_int_eq(dev_dma_map(&d.dev, &mem, memory, 0, 0), -EINVAL);

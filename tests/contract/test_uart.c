@@ -390,6 +390,8 @@ Suite *kt_suite(void)
 {
     Suite *s = suite_create("uart");
 
+    if (kt_backend != KROUTINE_BACKEND_SIM)
+        kt_need_termios2();
     kt_add_loop(s, settings, KT_MODES, kt_mode_label, 30);
     kt_add_loop(s, ends_that_speak_differently, KT_MODES, kt_mode_label, 30);
     kt_add_loop(s, drain, KT_MODES, kt_mode_label, 30);

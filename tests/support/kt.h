@@ -56,8 +56,9 @@ void kt_skip_here(const char *why) __attribute__((noreturn));
 
 /* In kt_suite(): the machine lacks what every case needs, so the program is skipped as a whole. */
 void kt_skip_all(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* That, where serial ports cannot be set to any speed: TCGETS2 is missing under QEMU's user mode.
- */
+/* Serial ports cannot be set to any speed under QEMU's user mode, which has no TCGETS2. The second
+   skips the program there. */
+bool kt_has_termios2(void);
 void kt_need_termios2(void);
 
 /* How much slower than plain this build or run is: 1, 10 with a sanitizer, 40 under valgrind, or

@@ -295,6 +295,36 @@ END_TEST
 
 /* --- information --- */
 
+#if defined(__arm__)
+/* io_uring is not taken by itself, and is there if it is asked for and the kernel has it. */
+START_TEST(thirty_two_bit_arm)
+{
+    struct kroutine_runtime_config_s config;
+    struct kroutine_runtime_info_s info;
+
+    kt_env_open(&env, KT_THREADS);
+    ck_assert_int_eq(kroutine_runtime_info(env.rt, &info), 0);
+    ck_assert_str_eq(info.backend, "epoll");
+    ck_assert_msg(strstr(info.reason, "not trusted on 32-bit ARM"), "%s", info.reason);
+    kt_env_close(&env);
+    kt_env_config(&config, KT_THREADS);
+    config.backend = KROUTINE_BACKEND_URING;
+
+    error_t err = kroutine_runtime_create(&env.rt, &config);
+
+    if (err) {
+        ck_assert_msg(err == -ENOSYS || err == -EPERM || err == -ENOTSUP, "%d", err);
+        ck_assert_msg(strstr(kroutine_error_text(), "io_uring"), "%s", kroutine_error_text());
+        ck_assert_msg(!strstr(kroutine_error_text(), "trusted"), "%s", kroutine_error_text());
+        return;
+    }
+    ck_assert_int_eq(kroutine_runtime_info(env.rt, &info), 0);
+    ck_assert_str_eq(info.backend, "uring");
+    kt_env_close(&env);
+}
+END_TEST
+#endif
+
 START_TEST(info_tells)
 {
     struct kt_target_s target = {NULL, NULL, NULL, 0};
@@ -477,6 +507,9 @@ Suite *kt_suite(void)
     kt_add_loop(s, destroy_from_a_handler_is_refused, KT_MODES, kt_mode_label, 10);
     kt_add(s, destroy_from_a_handler_of_another_runtime, 10);
     kt_add(s, info_tells, 10);
+#if defined(__arm__)
+    kt_add(s, thirty_two_bit_arm, 10);
+#endif
     kt_add_loop(s, backend_asked_for_is_given_or_refused, 2, backend_label, 10);
     kt_add(s, threads_carry_the_name, 10);
     kt_add(s, version_is_three_numbers, 10);
