@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define HUGE_PAGE (UINT64_C(2) << 20)
 /* No block begins below: a pointer that was never set is an address the IOMMU refuses. */
 #define LOWEST 0x10000
 
@@ -288,13 +287,20 @@ static error_t explain_map(error_t err, void *base, size_t size)
     }
 }
 
+/* What one entry serves in the IOMMU's tables before the last: these are pages of entries of 8
+   bytes, so 2 MiB where a page has 4 KiB, and 32 MiB where it has 16. */
+static uint64_t block_size(const struct space_s *s)
+{
+    return s->page * (s->page / 8);
+}
+
 static error_t take(struct space_s *s, size_t size, uint64_t mask, uint64_t *iova)
 {
     error_t err = -ENOSPC;
 
     pthread_mutex_lock(&s->lock);
-    if (size >= HUGE_PAGE) /* one entry of the IOMMU's tables serves 2 MiB */
-        err = iova_take(&s->iova, size, HUGE_PAGE, mask, iova);
+    if (size >= block_size(s))
+        err = iova_take(&s->iova, size, block_size(s), mask, iova);
     if (err == -ENOSPC)
         err = iova_take(&s->iova, size, s->page, mask, iova);
     pthread_mutex_unlock(&s->lock);

@@ -59,6 +59,12 @@ static const char *python_label(int round)
     return pythons[round][0];
 }
 
+/* In a virtual machine there is neither. */
+static bool has_python(void)
+{
+    return access(FRAMING_PEER, R_OK) == 0 && system("command -v python3 >/dev/null") == 0;
+}
+
 static pid_t start_python(const char *framing, int *fd)
 {
     int sv[2];
@@ -90,6 +96,8 @@ START_TEST(python)
 
     if (simulated())
         kt_skip("a simulated runtime has no descriptors");
+    if (!has_python())
+        kt_skip("python3 or framing_peer.py is not here");
     pid = start_python(name, &fd);
     kt_env_open(&env, KT_THREADS);
     snprintf(spec, sizeof spec, "%s:fd:%d%s", name, fd, pythons[_i][1]);
@@ -109,8 +117,6 @@ START_TEST(python)
     }
     device_put_accessor(&dev.base);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        kt_skip("python3 is not installed");
     ck_assert_int_eq(status, 0);
     kt_env_close(&env);
 }

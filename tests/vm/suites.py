@@ -27,6 +27,8 @@ class Machine:
     model: str = "q35"  # QEMU's -machine, with its options; or one of BOARDS in tests/vm/run
     cpus: int = 1
     memory: int = 512  # MiB
+    kernel: str = ""  # that of another architecture, or a variant: see tests/vm/kernel
+    cpu: str = ""  # instead of the architecture's, in software
     devices: tuple = ()  # QEMU's options; {dir} is a folder for sockets
     append: str = ""  # to the kernel's command line
     kernels: tuple = KERNELS
@@ -126,6 +128,12 @@ ARM64 = Machine("arm64", "arm64", "virt,gic-version=3", cpus=2, kernels=("6.12",
 # The same devices; MSI goes through the ITS of GICv3.
 ARM64_SMMU = Machine("arm64-smmu", "arm64", "virt,gic-version=3,iommu=smmuv3", cpus=2,
                      devices=(*PCI, *FUNCTIONS), kernels=("6.12",))  # fmt: skip
+# Pages of 16 KiB: kernel and processor are those of a Raspberry Pi 5.
+ARM64_16K = Machine("arm64-16k", "arm64", "virt,gic-version=3,iommu=smmuv3", cpus=2,
+                    kernel="arm64-16k", cpu="cortex-a76", devices=(*PCI, *FUNCTIONS),
+                    kernels=("6.12",))  # fmt: skip
+# Programs of 32-bit ARM on a 64-bit kernel, which has io_uring for them.
+ARMHF = Machine("armhf", "armhf", "virt,gic-version=3", cpus=2, kernel="arm64", kernels=("6.12",))
 # A Raspberry Pi 3, its I2C bus with a thermometer, two EEPROMs and a clock, its SPI with a flash; see
 # raspi3b.dtso and the script raspi.
 RASPI = Machine(
@@ -209,6 +217,19 @@ SUITES = [
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
+          time=1800, named=True),
+    Suite("arm64-16k", ARM64_16K,
+          tuple(f"tests/unit/test_{n} --tap" for n in ("mmio", "space", "uio_find", "noalloc", "runtime"))
+          + contract(["dma", "dma_memory", "dma_cancel", "mmio", "irq", "char_read", "timer"])
+          + tuple(f"tests/vm/test_{n} --tap {b}"
+                  for n in ("vfio", "vfio_dma", "vfio_errors", "vfio_msix", "edu")
+                  for b in BACKENDS),
+          build="arm64", limit=200, time=900, named=True),
+    Suite("armhf", ARMHF, ("tests/unit/test_runtime --tap",
+                           *contract(["timer", "char_read", "char_cancel", "uart"])),
+          build="armhf", limit=100, time=100),
+    Suite("armhf-unit", ARMHF, tests="unit", build="armhf", limit=300, time=900, named=True),
+    Suite("armhf-contract", ARMHF, tests="contract", without=("gpio",), build="armhf", limit=200,
           time=1800, named=True),
     Suite("arm64-gpio", ARM64, contract(["gpio", "gpio_event", "gpio_until", "gpio_load"]),
           build="arm64", through="gpio-sim", named=True),

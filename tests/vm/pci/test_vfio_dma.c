@@ -9,9 +9,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#define PAGE  4096u
-#define HUGE  (2u << 20)
-#define MASK  0xfffffffu /* 28 bits: what edu gives, unless it is told otherwise */
+#define PAGE  ((size_t)sysconf(_SC_PAGESIZE))
+#define HUGE  (PAGE * (PAGE / 8)) /* of the IOMMU's tables */
+#define MASK  0xfffffffu          /* 28 bits: what edu gives, unless it is told otherwise */
 #define LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 #define BOTH  (DEV_DMA_MAP_READ | DEV_DMA_MAP_WRITE)
 #define MANY  64

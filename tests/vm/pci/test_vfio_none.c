@@ -38,7 +38,8 @@ START_TEST(asked_for_by_name)
     struct edu_irq_s irq;
     struct kt_env_s env;
     struct edu_s edu;
-    void *memory = aligned_alloc(4096, 4096);
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *memory = aligned_alloc(page, page);
 
     guest_write(UNSAFE, "Y");
     kt_env_open(&env, KT_THREADS);
@@ -52,7 +53,7 @@ START_TEST(asked_for_by_name)
     kt_await(&env, kt_get(&irq.runs) == 1);
     ck_assert_int_eq(dev_irq_release(&irq.irq), 0);
     map.base = memory;
-    map.size = 4096;
+    map.size = page;
     ck_assert_int_eq(DEVICE_OP(&edu.mmio, dma_map, &map), -ENOTSUP);
     says("iommu=none");
     edu_close(&edu);
