@@ -183,6 +183,7 @@ extern const struct driver_s kr_driver_length;
 extern const struct driver_s kr_driver_lines;
 extern const struct driver_s kr_driver_modbus;
 extern const struct driver_s kr_driver_gpiod;
+extern const struct driver_s kr_driver_gpiomem;
 extern const struct driver_s kr_driver_memdma;
 extern const struct driver_s kr_driver_sim_char;
 extern const struct driver_s kr_driver_sim_dma;
