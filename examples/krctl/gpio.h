@@ -124,6 +124,8 @@ unsigned gpio_times(const char *text, uint64_t *list, unsigned size);
 unsigned gpio_chips(char names[][32], unsigned size);
 /* Finds the lines of a word and adds them: "GPIO17", "4-7,9", a spec. KRCTL_OK, or says why not. */
 int gpio_add(struct gpio_s *g, const char *word);
+/* "gpiomem:17": a spec with lines and no chip, which is that of this machine. */
+bool gpio_lacks_chip(const char *word);
 /* The group of a chip, whose lines are not added: "gpiochip0", a label, "0", a spec without lines.
    NULL: there is none, *err is why, and nothing was said. */
 struct gpio_group_s *gpio_add_chip(struct gpio_s *g, const char *chip, error_t *err);

@@ -59,13 +59,26 @@ static struct gpio_group_s *find_group(struct gpio_s *g, const char *spec, const
     return NULL;
 }
 
-/* `spec` has no lines and no keys. */
+/* The chip may be where the keys say that it is; `all` are for it. */
+static void add_chip_keys(char spec[PORT_SPEC_MAX], const char *keys, bool all)
+{
+    for (size_t len; *keys != '\0'; keys += len + (keys[len] == '&')) {
+        char key[PORT_SPEC_MAX];
+
+        len = strcspn(keys, "&");
+        snprintf(key, sizeof(key), "%.*s", (int)len, keys);
+        if (all || strncmp(key, "device=", 7) == 0 || strncmp(key, "offset=", 7) == 0)
+            port_add_key(spec, key);
+    }
+}
+
+/* `spec` has no lines and no keys; `keys` are those of the lines, or of the chip. */
 static struct gpio_group_s *open_chip(struct gpio_s *g, const char *spec, const char *keys,
-                                      error_t *err)
+                                      bool of_chip, error_t *err)
 {
     struct device_s *tree = kroutine_runtime_devices(g->session.runtime);
     struct gpio_group_s *group = find_group(g, spec, keys);
-    char name[sizeof(group->spec)];
+    char name[sizeof(group->spec)], chip[PORT_SPEC_MAX];
 
     if (group != NULL)
         return group;
@@ -74,7 +87,9 @@ static struct gpio_group_s *open_chip(struct gpio_s *g, const char *spec, const 
         return NULL;
     }
     group = &g->group[g->groups];
-    *err = device_get_accessor_by_path(&group->look.base, tree, spec, DRIVER_CLASS_GPIO);
+    snprintf(chip, sizeof(chip), "%s", spec);
+    add_chip_keys(chip, keys, of_chip);
+    *err = device_get_accessor_by_path(&group->look.base, tree, chip, DRIVER_CLASS_GPIO);
     if (*err == 0)
         *err = DEVICE_OP(&group->look, info, &group->chip);
     /* A label and a name may mean the same chip. */
@@ -96,7 +111,7 @@ static struct gpio_group_s *open_chip(struct gpio_s *g, const char *spec, const 
 
 struct gpio_group_s *gpio_add_chip(struct gpio_s *g, const char *chip, error_t *err)
 {
-    char spec[sizeof(g->group[0].spec)];
+    char spec[sizeof(g->group[0].spec)], *keys;
 
     if (is_spec(chip))
         snprintf(spec, sizeof(spec), "%s", chip);
@@ -104,7 +119,10 @@ struct gpio_group_s *gpio_add_chip(struct gpio_s *g, const char *chip, error_t *
         snprintf(spec, sizeof(spec), "gpiod:%s%s",
                  chip[strspn(chip, "0123456789")] == '\0' ? "gpiochip" : "",
                  strncmp(chip, "/dev/", 5) == 0 ? chip + 5 : chip);
-    return open_chip(g, spec, "", err);
+    keys = spec + strcspn(spec, "?");
+    if (*keys != '\0')
+        *keys++ = '\0';
+    return open_chip(g, spec, keys, true, err);
 }
 
 /* --- lines of a chip --- */
@@ -219,15 +237,26 @@ static int no_chip(const char *spec, error_t err)
     return KRCTL_FAILED;
 }
 
+bool gpio_lacks_chip(const char *word)
+{
+    const char *lines = word + strlen("gpiomem:");
+
+    return strncmp(word, "gpiomem:", strlen("gpiomem:")) == 0 &&
+           lines[strcspn(lines, "/?")] != '/' &&
+           ((*lines >= '0' && *lines <= '9') || strncmp(lines, "GPIO", 4) == 0);
+}
+
 /* "driver:CHIP/LINES?keys". */
 static int add_spec(struct gpio_s *g, const char *word)
 {
+    const char *address = strchr(word, ':') + 1;
     char text[PORT_SPEC_MAX];
     error_t err = 0;
+    int len = snprintf(text, sizeof(text), "%.*s%s%s", (int)(address - word), word,
+                       gpio_lacks_chip(word) ? "auto/" : "", address);
 
-    if (strlen(word) >= sizeof(text))
+    if (len >= (int)sizeof(text))
         return krctl_usage(g->command, "'%.40s...' is too long", word);
-    snprintf(text, sizeof(text), "%s", word);
 
     char *keys = text + strcspn(text, "?");
     if (*keys != '\0')
@@ -243,7 +272,7 @@ static int add_spec(struct gpio_s *g, const char *word)
     if (strlen(text) >= sizeof(g->group[0].spec) || strlen(keys) >= sizeof(g->group[0].keys))
         return krctl_usage(g->command, "'%.40s...' is too long", word);
 
-    struct gpio_group_s *group = open_chip(g, text, keys, &err);
+    struct gpio_group_s *group = open_chip(g, text, keys, false, &err);
     return group != NULL ? add_parts(group, lines) : no_chip(text, err);
 }
 

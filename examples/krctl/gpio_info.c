@@ -16,6 +16,12 @@ static const char *drive_of(uint32_t mode)
                                          : NULL;
 }
 
+/* NULL: another function has the line. */
+static const char *direction_of(uint32_t mode)
+{
+    return mode & DEV_GPIO_INPUT ? "input" : drive_of(mode) != NULL ? "output" : NULL;
+}
+
 static const char *bias_of(uint32_t mode)
 {
     return mode & DEV_GPIO_PULL_UP     ? "pull-up"
@@ -45,7 +51,7 @@ static void add_json(struct bytes_s *to, const struct gpio_group_s *group,
 {
     bytes_printf(to, "{");
     gpio_add_json(to, group, line->offset, line->name);
-    add_word(to, "direction", line->mode & DEV_GPIO_INPUT ? "input" : "output");
+    add_word(to, "direction", direction_of(line->mode));
     add_word(to, "drive", drive_of(line->mode));
     add_word(to, "bias", bias_of(line->mode));
     add_word(to, "edges", edges_of(line->mode));
@@ -62,7 +68,8 @@ static void add_text(struct bytes_s *to, const struct gpio_s *g,
 {
     char name[40];
     const char *quote = g->unquoted ? "" : "\"";
-    bool output = !(line->mode & DEV_GPIO_INPUT);
+    const char *direction = direction_of(line->mode);
+    bool output = drive_of(line->mode) != NULL;
     const char *edges = edges_of(line->mode), *bias = bias_of(line->mode);
 
     if (line->name[0] != '\0')
@@ -70,7 +77,7 @@ static void add_text(struct bytes_s *to, const struct gpio_s *g,
     else
         snprintf(name, sizeof(name), "unnamed");
     bytes_printf(to, "\tline %3u:\t%-16s %s%s%s", line->offset, name,
-                 output ? krctl_style(KRCTL_BLUE) : "", output ? "output" : "input",
+                 output ? krctl_style(KRCTL_BLUE) : "", direction != NULL ? direction : "other",
                  output ? krctl_style(KRCTL_PLAIN) : "");
     bytes_printf(to, "%s", line->mode & DEV_GPIO_ACTIVE_LOW ? " active-low" : "");
     if (line->mode & (DEV_GPIO_OPEN_DRAIN | DEV_GPIO_OPEN_SOURCE))
@@ -160,11 +167,11 @@ static bool is_chip(struct gpio_s *g, const char *word)
     const char *colon = strchr(word, ':');
     error_t err = 0;
 
-    if (g->chip != NULL)
+    if (g->chip != NULL || gpio_lacks_chip(word))
         return false;
     if (colon != NULL && strncmp(colon + 1, "/dev/", 5) == 0)
         colon += 5;
-    if (colon != NULL && strchr(colon, '/') != NULL)
+    if (colon != NULL && colon[strcspn(colon, "/?")] == '/')
         return false;
     return gpio_add_chip(g, word, &err) != NULL || err != -ENOENT ||
            strncmp(word, "gpiochip", 8) == 0;

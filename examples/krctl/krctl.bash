@@ -34,7 +34,7 @@ _krctl_spec() {
 
 # _krctl_gpio COMMAND WORD: chips and names of lines, and specs.
 _krctl_gpio() {
-    local word=$2 drivers="gpiod: sim-gpio:"
+    local word=$2 drivers="gpiod: gpiomem: sim-gpio:"
     case $word in
     *\?*)
         local keys="mode= pull= active-low= value= events= debounce= kernel-debounce= clock= buffer=

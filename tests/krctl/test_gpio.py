@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import struct
 
 from support import Skip, Terminal, case, contains, end, equal, main, run, start, until
 
@@ -253,6 +254,34 @@ def until_levels(_):
     # a/3 is up when a/4 is, and down again when that goes down: both have to be so at once.
     result = gpio("until", "sim-gpio:a/3=0", "sim-gpio:a/4=1", "--simulate", "5ms", "--numeric")
     equal(result.out, b"0 1\n")
+
+
+@case("registers: a file stands for them, nothing is behind them")
+def registers(folder):
+    path = os.path.join(folder, "registers")
+    with open(path, "wb") as file:
+        file.write(bytes(0x30000))
+    chip = f"gpiomem:bcm2835?device={path}"
+    equal(gpio("list", chip).out, b"bcm2835 [pinctrl-bcm2835] (54 lines)\n")
+    gpio("set", f"gpiomem:bcm2835/17,35?device={path}=active", "-p", "0")
+    with open(path, "r+b") as file:
+        words = struct.unpack("<16I", file.read(64))
+        # GPFSEL1, GPFSEL3, GPSET0, GPSET1
+        equal([words[n] for n in (1, 3, 7, 8)], [1 << 21, 1 << 15, 1 << 17, 1 << 3])
+        file.seek(0x34)
+        file.write(struct.pack("<I", 1 << 4))  # GPLEV0
+        file.seek(0x4)
+        file.write(struct.pack("<I", 4 << 12))  # GPFSEL1: GPIO14 has function 0
+    equal(gpio("get", "-c", chip, "4", "GPIO5").out, b'"GPIO4"=active "GPIO5"=inactive\n')
+    info = {line["offset"]: line for line in lines_of(gpio("info", chip, "--json"))}
+    equal([info[14][key] for key in ("direction", "used", "consumer")], [None, True, "alt0"])
+    equal([info[35][key] for key in ("direction", "used", "consumer")], ["output", False, None])
+    contains(gpio("info", f"gpiomem:bcm2835/14?device={path}").out, b'other consumer="alt0"')
+    contains(gpio("get", f"gpiomem:bcm2835/14?device={path}", expected=1).err, "force=yes")
+    contains(gpio("mon", f"gpiomem:bcm2835/4?device={path}", expected=1).err, "gpiod:")
+    if not os.path.exists("/proc/device-tree/compatible"):
+        for command in "get", "info":
+            contains(gpio(command, "gpiomem:17", expected=1).err, "no Raspberry Pi")
 
 
 @case("until: at once, and never")
