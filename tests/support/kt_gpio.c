@@ -4,8 +4,17 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
-static const char *const kinds[] = {"sim", "sim-uapi1", "gpiod"};
+#define MEMORY_FIRST 24 /* of the lines of gpiomem */
+
+static const char *const kinds[] = {"sim", "sim-uapi1", "gpiod", "gpiomem"};
+
+static bool has_memory(void)
+{
+    return kt_backend != KROUTINE_BACKEND_SIM && getenv("KT_UIO_GPIOMEM") &&
+           getenv("KT_GPIO_RASPI");
+}
 
 const char *kt_gpio_missing(void)
 {
@@ -18,12 +27,14 @@ const char *kt_gpio_missing(void)
 
 int kt_gpio_rounds(void)
 {
-    return (kt_gpio_missing() ? KT_CHIP_GPIOD : 1) * KT_MODES;
+    return (kt_gpio_missing() && !has_memory() ? KT_CHIP_GPIOD : 1) * KT_MODES;
 }
 
 enum kt_chip_e kt_gpio_kind(int round)
 {
-    return kt_gpio_missing() ? (enum kt_chip_e)(round / KT_MODES) : KT_CHIP_GPIOD;
+    return has_memory()        ? KT_CHIP_MEMORY
+           : kt_gpio_missing() ? (enum kt_chip_e)(round / KT_MODES)
+                               : KT_CHIP_GPIOD;
 }
 
 const char *kt_gpio_label(int round)
@@ -37,10 +48,30 @@ const char *kt_gpio_label(int round)
 
 /* --- the chip --- */
 
+/* The same list with the numbers of the chip; those that no test has lines for stay. */
+static void shift(char *to, size_t size, const char *lines, unsigned by)
+{
+    size_t used = 0;
+
+    for (const char *p = lines; *p;) {
+        char *end = (char *)p;
+        unsigned long n = *p >= '0' && *p <= '9' ? strtoul(p, &end, 10) : 0;
+
+        if (end == p)
+            used += (size_t)snprintf(to + used, size - used, "%c", *p++);
+        else
+            used += (size_t)snprintf(to + used, size - used, "%lu", n < 1000 ? n + by : n);
+        p = end > p ? end : p;
+    }
+}
+
 error_t kt_gpio_lookup(struct kt_gpio_s *g, struct device_gpio_s *dev, const char *lines,
                        const char *options)
 {
-    snprintf(g->spec, sizeof g->spec, "%s/%s%s%s%s", g->chip, lines,
+    char list[64];
+
+    shift(list, sizeof list, lines, g->first);
+    snprintf(g->spec, sizeof g->spec, "%s/%s%s%s%s", g->chip, list,
              options || g->kind == KT_CHIP_SIM_V1 ? "?" : "", options ? options : "",
              g->kind != KT_CHIP_SIM_V1 ? ""
              : options                 ? "&uapi=1"
@@ -60,6 +91,28 @@ static void open_outside(struct kt_gpio_s *g)
                      0);
 }
 
+/* The kernel's lines, as they are: it looks at them, and has no part in their modes. */
+static void open_memory(struct kt_gpio_s *g)
+{
+    int fd = open(getenv("KT_UIO_GPIOMEM"), O_RDWR | O_CLOEXEC);
+    void *page;
+    char spec[80];
+
+    ck_assert_msg(fd >= 0, "%s: %m", getenv("KT_UIO_GPIOMEM"));
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_msg(page != MAP_FAILED, "%s: %m", getenv("KT_UIO_GPIOMEM"));
+    close(fd);
+    g->registers = page;
+    g->first = MEMORY_FIRST;
+    snprintf(g->chip, sizeof g->chip, "gpiomem:auto");
+    snprintf(spec, sizeof spec, "gpiod:%s/%u-%u", getenv("KT_GPIO_RASPI"), MEMORY_FIRST,
+             MEMORY_FIRST + KT_GPIO_LINES - 1);
+    ck_assert_msg(device_get_accessor_by_path(&g->outside.base,
+                                              kroutine_runtime_devices(g->env->rt), spec,
+                                              DRIVER_CLASS_GPIO) == 0,
+                  "%s", kroutine_error_text());
+}
+
 void kt_gpio_open(struct kt_gpio_s *g, struct kt_env_s *env, int round, const char *lines,
                   const char *options)
 {
@@ -74,7 +127,9 @@ void kt_gpio_open(struct kt_gpio_s *g, struct kt_env_s *env, int round, const ch
         snprintf(g->chip, sizeof g->chip, "gpiod:%s", getenv("KT_GPIO_CHIP"));
     else
         snprintf(g->chip, sizeof g->chip, "sim-gpio:kt");
-    if (g->kind != KT_CHIP_GPIOD)
+    if (g->kind == KT_CHIP_MEMORY)
+        open_memory(g);
+    else if (g->kind != KT_CHIP_GPIOD)
         open_outside(g);
     for (unsigned i = 0; i < KT_GPIO_LINES; i++)
         kt_gpio_pull(g, i, false);
@@ -89,6 +144,8 @@ void kt_gpio_close(struct kt_gpio_s *g)
     device_put_accessor(&g->dev.base);
     device_put_accessor(&g->outside.base);
     kt_env_close(g->env);
+    if (g->registers)
+        munmap((void *)g->registers, 4096);
 }
 
 /* The number of the chip is another one after it was gone: Linux 6.1 never gives that of a chip
@@ -134,6 +191,12 @@ void kt_gpio_pull_fast(struct kt_gpio_s *g, unsigned offset, bool high)
     const char *text = high ? "pull-up" : "pull-down";
     static int fds[KT_GPIO_LINES];
 
+    if (g->kind == KT_CHIP_MEMORY) {
+        /* GPSET0, GPCLR0: QEMU's lines have the level that was written last, inputs too (gpset in
+           hw/gpio/bcm2835_gpio.c). */
+        g->registers[high ? 7 : 10] = 1u << (g->first + offset);
+        return;
+    }
     if (g->kind != KT_CHIP_GPIOD) {
         ck_assert(kroutine_sim_gpio_pull(&g->outside.base, (uint16_t)offset,
                                          high ? DEV_GPIO_PULL_UP : DEV_GPIO_PULL_DOWN) == 0);

@@ -11,6 +11,14 @@
  *     KT_GPIO_LIVE    its file "live" in configfs, which removes the chip and brings it back
  *
  * tests/vm/gpio-sim makes one.
+ *
+ * Or, on a Raspberry Pi 3 of QEMU, the driver gpiomem alone, when the environment names
+ *
+ *     KT_UIO_GPIOMEM  the registers, as a file
+ *     KT_GPIO_RASPI   the kernel's chip of the same lines, which tells their levels
+ *
+ * tests/vm/raspi has both. The lines 0 to 7 of a test are 24 to 31 there, which nothing else has;
+ * it has no edges.
  */
 #ifndef KT_GPIO_H
 #define KT_GPIO_H
@@ -21,6 +29,7 @@ enum kt_chip_e {
     KT_CHIP_SIM,    /* ours, as the kernel's uAPI 2 is */
     KT_CHIP_SIM_V1, /* ours, as uAPI 1 */
     KT_CHIP_GPIOD,  /* gpio-sim, through the driver gpiod */
+    KT_CHIP_MEMORY, /* registers, through the driver gpiomem */
     KT_CHIPS,
 };
 
@@ -30,9 +39,11 @@ struct kt_gpio_s {
     enum kt_chip_e kind;
     struct kt_env_s *env;
     struct device_gpio_s dev;     /* under test */
-    struct device_gpio_s outside; /* the other end of the wires, when they are simulated */
+    struct device_gpio_s outside; /* the other end of the wires; of gpiomem, the kernel's view */
+    unsigned first;               /* line of the chip that is line 0 of the tests */
+    volatile uint32_t *registers; /* of gpiomem */
     uint32_t cap;
-    char chip[64]; /* "sim-gpio:kt", "gpiod:LABEL" */
+    char chip[64]; /* "sim-gpio:kt", "gpiod:LABEL", "gpiomem:auto" */
     char spec[256];
 };
 

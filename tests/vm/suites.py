@@ -214,6 +214,12 @@ SUITES = [
                 for b in BACKENDS),
           build="arm64", limit=200, time=450),
     Suite("raspi", RASPI, ("tests/vm/test_raspi --tap",), build="arm64", through="raspi", time=60),
+    Suite("raspi-gpiomem", RASPI,
+          contract(["gpio"]) + tuple(f"tests/vm/test_raspi_gpiomem --tap {b}" for b in BACKENDS),
+          build="arm64", through="raspi", time=100),
+    # tests/bench/gpio-vm --raspi prints what it says.
+    Suite("raspi-bench", RASPI, ("tests/bench/bench_gpiomem 21 --tap",), build="arm64",
+          through="raspi", named=True),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
