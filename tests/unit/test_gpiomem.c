@@ -8,8 +8,10 @@
 #include "kt.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "../../backends/gpiomem/layout.h"
@@ -152,7 +154,9 @@ static bool is_alt0(unsigned line)
     return chip == RP1 ? (RP1_CTRL(line) & 0x1f) == 0 : fsel(line) == 4;
 }
 
-/* --- every wait of the driver comes by here --- */
+/* --- every wait of the driver comes by here, and takes no time unless it has to --- */
+
+static bool waits_are_real;
 
 static struct {
     unsigned count;
@@ -161,10 +165,12 @@ static struct {
 } waits;
 
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
 
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 {
-    (void)left;
+    if (waits_are_real)
+        return __real_nanosleep(time, left);
     if (waits.count < 4) {
         waits.control[waits.count] = REG(0x94);
         waits.clock0[waits.count] = REG(0x98);
@@ -183,7 +189,8 @@ static void set_up(int round)
 
     chip = round;
     kt_env_open(&env, KT_THREADS);
-    snprintf(path, sizeof path, "%s/registers%d", kt_folder(), (int)getpid());
+    if (!path[0])
+        snprintf(path, sizeof path, "%s/registers%d", kt_folder(), (int)getpid());
     fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(ftruncate(fd, SIZE), 0);
@@ -610,6 +617,76 @@ START_TEST(modes_are_locked)
 }
 END_TEST
 
+/* Two devices whose lines share a register of functions, each with a thread that changes its one to
+   and fro: no change of the one takes back a change of the other. */
+static pthread_barrier_t together;
+
+static void *flip(void *arg)
+{
+    unsigned line = *(unsigned *)arg;
+    struct device_gpio_s acc = DEVICE_ACCESSOR_INIT;
+    char list[8];
+
+    snprintf(list, sizeof list, "%u", line);
+    ck_assert_int_eq(try_lines(&acc, list, "mode=input"), 0);
+    pthread_barrier_wait(&together);
+    for (unsigned i = 1; i <= kt_count(20000) * 2; i++) {
+        uint32_t mode = i % 2 ? DEV_GPIO_OUTPUT : DEV_GPIO_INPUT;
+
+        ck_assert_int_eq(dev_gpio_mode(&acc, 0, mode, 0), 0);
+        ck_assert_uint_eq(kt_get(&REG(0)) >> line * 3 & 7, i % 2);
+    }
+    device_put_accessor(&acc.base);
+    return NULL;
+}
+
+START_TEST(a_register_of_several_devices)
+{
+    static unsigned lines[] = {4, 5, 6};
+    pthread_t threads[3];
+
+    set_up(BCM2835);
+    waits_are_real = true;
+    pthread_barrier_init(&together, NULL, 3);
+    for (unsigned i = 0; i < 3; i++)
+        threads[i] = kt_thread(flip, &lines[i]);
+    for (unsigned i = 0; i < 3; i++)
+        kt_join(threads[i]);
+    ck_assert_uint_eq(REG(0), 0);
+    tear_down();
+}
+END_TEST
+
+/* In another process, until that is killed. */
+START_TEST(lines_of_another_process)
+{
+    int said[2], status;
+    char byte = 0;
+    pid_t child;
+
+    snprintf(path, sizeof path, "%s/registers%d", kt_folder(), (int)getpid());
+    ck_assert_int_eq(pipe(said), 0);
+    child = fork();
+    if (child == 0) {
+        set_up(_i);
+        byte = try_lines(&dev, "4", "mode=input") == 0;
+        status = (int)write(said[1], &byte, 1);
+        pause();
+        _exit(status);
+    }
+    ck_assert_int_eq(read(said[0], &byte, 1), 1);
+    ck_assert_int_eq(byte, 1);
+    chip = _i;
+    kt_env_open(&env, KT_THREADS);
+    expect_error(try_lines(&dev, "4", "mode=input"), -EBUSY, "line 4");
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    open_lines("4", "mode=input");
+    device_put_accessor(&dev.base);
+    kt_env_close(&env);
+}
+END_TEST
+
 START_TEST(lines_stay_after_the_end)
 {
     set_up(_i);
@@ -789,6 +866,8 @@ Suite *kt_suite(void)
     kt_add_loop(s, no_edges, CHIPS, label, 15);
     kt_add_loop(s, lines_are_held, CHIPS, label, 15);
     kt_add_loop(s, modes_are_locked, CHIPS, label, 15);
+    kt_add(s, a_register_of_several_devices, 60);
+    kt_add_loop(s, lines_of_another_process, CHIPS, label, 15);
     kt_add_loop(s, lines_stay_after_the_end, CHIPS, label, 15);
     kt_add_loop(s, the_whole_chip, CHIPS, label, 15);
     kt_add(s, specs_that_cannot_be, 15);
