@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Raspberry Pi 5: RP1 ("RP1 Peripherals", chapter 3). Three banks, of which the 40-pin header is
- * the first. Three blocks for each: IO_BANK with a control register for each line, PADS_BANK with
- * its resistors and switches, SYS_RIO with the values and directions of all lines, and aliases of
- * it that set and clear the bits that are written.
+ * Raspberry Pi 5: RP1 ("RP1 Peripherals", the chapter on GPIO). Three banks, of which the 40-pin
+ * header is the first. Three blocks for each: IO_BANK with a control register for each line,
+ * PADS_BANK with its resistors and switches, SYS_RIO with the values and directions of all lines,
+ * and aliases of it that set and clear the bits that are written.
  *
  * /dev/gpiomem0 begins with IO_BANK0, 0x400d0000 in the address space of RP1, and ends behind
  * PADS_BANK2. Nothing here reads and writes what belongs to another line.
