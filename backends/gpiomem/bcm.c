@@ -57,8 +57,9 @@ static void direct(const struct dev_mmio_s *regs, unsigned line, bool output)
 
 /* --- pulls --- */
 
-/* The document asks for 150 cycles and does not say of what; Linux takes 1 MHz
-   (bcm2835_pull_config_set in drivers/pinctrl/bcm/pinctrl-bcm2835.c). */
+/* The document asks for 150 cycles and does not say of what. Linux, which had taken 1 MHz for it,
+   takes 250 MHz by now, the clock of the VideoCore (bcm2835_pull_config_set in
+   drivers/pinctrl/bcm/pinctrl-bcm2835.c of 7.2): the longer time does no harm. */
 static void wait_150_cycles(void)
 {
     struct timespec left = {.tv_nsec = 150000};

@@ -7,6 +7,7 @@
  *
  * /dev/gpiomem0 begins with IO_BANK0, 0x400d0000 in the address space of RP1, and ends behind
  * PADS_BANK2. Nothing here reads and writes what belongs to another line.
+ * Offsets and bits are those of drivers/pinctrl/pinctrl-rp1.c in Linux 7.2.
  */
 /* The offsets are those of the tables, and the whole block is mapped. */
 #define KROUTINE_MMIO_CHECK 0
