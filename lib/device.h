@@ -28,6 +28,7 @@ enum kr_device_state_e { KR_DEV_OPENING, KR_DEV_OPEN, KR_DEV_CLOSING, KR_DEV_CLO
 struct kr_tree_s;
 
 struct kr_dma_memory_s;
+struct kr_bus_s;
 
 struct device_s {
     uint32_t refs; /* atomic */
@@ -60,6 +61,7 @@ struct kr_tree_s {
     bool closing;
     struct device_s *head; /* in order of creation; a device leaves when its memory goes */
     struct device_s *tail;
+    struct kr_bus_s *buses; /* bus.c: with open devices */
 };
 
 /* --- device.c --- */

@@ -289,6 +289,7 @@ static error_t submit(const struct device_accessor_s *acc, struct dev_request_s 
 error_t dev_request_wait(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     struct done_wait_s wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct dev_request_s *outer = kr_self.waiting;
     error_t err;
 
     if (on_reactor(acc)) {
@@ -298,7 +299,9 @@ error_t dev_request_wait(const struct device_accessor_s *acc, struct dev_request
     KR_CHECK(kr_check_idle_slow(rq, "re-initialised"));
     kroutine_init_immediate(&rq->kr, wake_waiter);
     rq->kr.target.cpu = (uintptr_t)&wait; /* unused by this policy; pvdata is the caller's */
+    kr_self.waiting = rq;
     err = submit(acc, rq);
+    kr_self.waiting = outer;
     if (err) {
         rq->error = (int16_t)err;
         return err;

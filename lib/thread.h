@@ -28,6 +28,7 @@ struct kr_thread_s {
     struct kroutine_runtime_s *pushing;
     struct kr_thread_s *next; /* registry of thread.c */
     bool registered;
+    struct dev_request_s *waiting; /* dev_request_wait is submitting it */
     struct dev_request_s *refused; /* class.c: handlers that no runtime can run, oldest first */
     struct dev_request_s *refused_last;
     bool refusing;
