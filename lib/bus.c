@@ -33,6 +33,8 @@ static void put(struct kr_bus_s *bus)
 {
     if (kr_sub(&bus->refs, 1) != 1)
         return;
+    if (bus->shared)
+        bus->release(bus->shared);
     pthread_cond_destroy(&bus->quiet);
     pthread_cond_destroy(&bus->work);
     pthread_mutex_destroy(&bus->lock);
@@ -89,6 +91,7 @@ static unsigned choose(struct kr_bus_s *bus)
 static void activate(struct kr_bus_s *bus, struct kr_bus_port_s *port, struct dev_request_s *rq)
 {
     rq->rq_state = DEV_RQ_ACTIVE;
+    port->calls = 0;
     bus->active = rq;
     bus->active_port = port;
 }
@@ -181,6 +184,16 @@ static void pause_for(uint64_t ns)
         ;
 }
 
+error_t kr_bus_perform(struct kr_bus_port_s *port, struct dev_request_s *rq)
+{
+    error_t err = port->ops->perform(port, rq), stopped = 0;
+
+    port->calls++;
+    if (err == KR_BUS_MORE)
+        stopped = kr_bus_stopped(port, rq);
+    return stopped ? stopped : err;
+}
+
 static error_t perform(struct kr_bus_port_s *port, struct dev_request_s *rq)
 {
     const struct kr_bus_ops_s *ops = port->ops;
@@ -189,8 +202,8 @@ static error_t perform(struct kr_bus_port_s *port, struct dev_request_s *rq)
     do {
         if (ops->duration)
             pause_for(ops->duration(port, rq));
-        err = ops->perform(port, rq);
-    } while (err == KR_BUS_MORE && !(err = kr_bus_stopped(port, rq)));
+        err = kr_bus_perform(port, rq);
+    } while (err == KR_BUS_MORE);
     return err;
 }
 
@@ -487,6 +500,21 @@ error_t kr_bus_open(struct kr_bus_port_s *port, struct device_s *dev,
     }
     port->bus = bus;
     return 0;
+}
+
+void *kr_bus_share(struct kr_bus_port_s *port, void *fresh, void (*release)(void *shared))
+{
+    struct kr_bus_s *bus = port->bus;
+    void *shared;
+
+    pthread_mutex_lock(&bus->lock);
+    if (!bus->shared) {
+        bus->shared = fresh;
+        bus->release = release;
+    }
+    shared = bus->shared;
+    pthread_mutex_unlock(&bus->lock);
+    return shared;
 }
 
 /* True: it was the last port. */

@@ -22,6 +22,7 @@ struct kr_bus_port_s {
     struct kr_bus_s *bus;
     struct device_s *dev;
     const struct kr_bus_ops_s *ops;
+    unsigned calls; /* of `perform` for the active request before this one; of who performs */
 
     /* Lock of the bus. */
     error_t closed;                        /* what later requests end with; 0: open */
@@ -53,6 +54,10 @@ error_t kr_bus_open(struct kr_bus_port_s *port, struct device_s *dev,
 void kr_bus_close(struct kr_bus_port_s *port, error_t err);
 /* For f_free, or an f_open that has failed later, after kr_bus_close. */
 void kr_bus_free(struct kr_bus_port_s *port);
+
+/* What the devices of a bus share, for instance a simulation: `fresh`, unless another device was
+   first: then that device's, and `fresh` is the caller's again. Given to `release` with the bus. */
+void *kr_bus_share(struct kr_bus_port_s *port, void *fresh, void (*release)(void *shared));
 
 /* f_request, f_cancel. */
 void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq);

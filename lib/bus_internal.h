@@ -15,6 +15,8 @@ struct kr_bus_s {
     char name[32];
 
     pthread_mutex_t lock; /* guards what follows */
+    void *shared;         /* once it is there, it stays */
+    void (*release)(void *shared);
     pthread_cond_t work;  /* for the thread */
     pthread_cond_t quiet; /* for those that close */
     unsigned closing;     /* how many do */
@@ -41,6 +43,9 @@ static inline struct kr_clock_s *kr_bus_clock(struct kr_bus_s *bus)
 {
     return &bus->rt->clocks[KR_CLOCK_MONOTONIC];
 }
+
+/* One call of `perform`, and what it has come to: KR_BUS_MORE, or the request is over. No lock. */
+error_t kr_bus_perform(struct kr_bus_port_s *port, struct dev_request_s *rq);
 
 /* --- with the lock --- */
 

@@ -49,12 +49,7 @@ static void go_on(struct kr_bus_s *bus, bool rang)
             }
         }
         rang = false;
-        err = port->ops->perform(port, rq);
-        if (err == KR_BUS_MORE) {
-            error_t stopped = kr_bus_stopped(port, rq);
-
-            err = stopped ? stopped : err;
-        }
+        err = kr_bus_perform(port, rq);
     }
     pthread_mutex_lock(&bus->lock);
     finish(bus, err);

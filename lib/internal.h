@@ -188,6 +188,7 @@ extern const struct driver_s kr_driver_memdma;
 extern const struct driver_s kr_driver_sim_char;
 extern const struct driver_s kr_driver_sim_dma;
 extern const struct driver_s kr_driver_sim_gpio;
+extern const struct driver_s kr_driver_sim_i2c;
 extern const struct driver_s kr_driver_sim_mmio;
 extern const struct driver_s kr_driver_slip;
 extern const struct driver_s kr_driver_tty;

@@ -78,6 +78,20 @@
  *   align=N            of addresses and sizes in memory; 1
  *   regs=N             bytes of registers, from address 0 on: memory, as DEV_DMA_MEM_REG and
  *                      DEV_DMA_REG_MEM see it; 4096
+ *
+ * The device "sim-i2c:NAME?…" is an i2c bus (kroutine-i2c(3)), on any runtime, with chips on it.
+ * Devices of one NAME are on one bus, which is there, with what its chips have stored, until the
+ * last of them is closed. A transfer takes as long as its bits take.
+ *
+ *   chips=MODEL@ADDRESS,…  24c32, 24c02: EEPROMs with pages of 32 and 8 bytes that acknowledge
+ *                      nothing for 5 ms after a write; tmp105: a thermometer, at 25 degrees;
+ *                      ds1307: a clock, halted at 2000-01-01, of the runtime's monotonic time;
+ *                      held: an address that a driver of the kernel has. Without it there are
+ *                      24c32@0x50, 24c02@0x51, tmp105@0x48 and ds1307@0x68. Of the first device
+ *                      of a NAME
+ *   hz=N               clock of the bus; 100000
+ *   latency=N          ns that each transfer, up to a stop, takes beside that; 0
+ *   force=yes          allows addresses that are held
  */
 #ifndef KROUTINE_SIM_H
 #define KROUTINE_SIM_H
@@ -152,6 +166,28 @@ enum kroutine_sim_dma_fault_e {
    such fault. -ECANCELED: closed. */
 KROUTINE_API error_t kroutine_sim_dma_fault(const struct device_accessor_s *acc,
                                             enum kroutine_sim_dma_fault_e fault, uint64_t bytes);
+
+enum kroutine_sim_i2c_fault_e {
+    KROUTINE_SIM_I2C_NACK_ADDRESS, /* the next `count` chips that are addressed do not acknowledge
+                                    */
+    KROUTINE_SIM_I2C_NACK_DATA,    /* the next `count` bytes written are not acknowledged */
+    KROUTINE_SIM_I2C_ARBITRATION, /* the bus is lost to another master at the next `count` starts */
+    KROUTINE_SIM_I2C_STUCK,       /* it is held down: each transfer ends with -ETIMEDOUT after one
+                                     second, until count 0 */
+    KROUTINE_SIM_I2C_GONE,        /* the adapter is unplugged: -ENODEV from here on */
+    KROUTINE_SIM_I2C_FAULTS,
+};
+
+/* Makes the bus of a sim-i2c device misbehave. Any thread. -ENOTSUP: the device is of another
+   driver. -EINVAL: no such fault. -ECANCELED: closed. */
+KROUTINE_API error_t kroutine_sim_i2c_fault(const struct device_accessor_s *acc,
+                                            enum kroutine_sim_i2c_fault_e fault, unsigned count);
+
+/* Sets `size` bytes of the registers of chip `addr` from `offset` on, from outside: a tmp105 has
+   its temperature in the first two (high byte first, degrees times 256). Any thread. -EINVAL: no
+   such chip or registers. -ENOTSUP, -ECANCELED as above. */
+KROUTINE_API error_t kroutine_sim_i2c_poke(const struct device_accessor_s *acc, uint16_t addr,
+                                           uint16_t offset, const void *data, size_t size);
 
 #ifdef __cplusplus
 }
