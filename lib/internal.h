@@ -179,6 +179,7 @@ extern const struct driver_s kr_driver_fd;
 extern const struct driver_s kr_driver_edu;
 extern const struct driver_s kr_driver_file;
 extern const struct driver_s kr_driver_hdlc;
+extern const struct driver_s kr_driver_i2c;
 extern const struct driver_s kr_driver_length;
 extern const struct driver_s kr_driver_lines;
 extern const struct driver_s kr_driver_modbus;
