@@ -42,21 +42,24 @@ static error_t refused(const struct dev_i2c_rq_s *rq, unsigned from, unsigned en
     return end - from == 1 && rq->list[from].size > 1 ? -EMSGSIZE : -ENOTSUP;
 }
 
+/* An adapter that has gone says whatever its driver says then; sysfs does not have it any more. */
 error_t kr_i2c_error(struct kr_i2c_adapter_s *a, const struct dev_i2c_rq_s *rq, unsigned from,
                      unsigned end, error_t err)
 {
+    if (!err)
+        return 0;
+    if (kr_i2c_is_gone(a->number))
+        return -ENODEV;
     switch (err) {
-    case 0:
     case -EAGAIN:
     case -ETIMEDOUT:
     case -ENOMEM:
         return err;
     case -ENXIO:
+    case -ENODEV: /* of i2c-stub */
         return -EHOSTUNREACH;
     case -EREMOTEIO:
         return not_acknowledged(a, rq, from, end);
-    case -ENODEV: /* i2c-stub says so of an address without a chip */
-        return kr_i2c_is_gone(a->number) ? -ENODEV : -EHOSTUNREACH;
     case -EBUSY: /* somebody holds the bus down */
         return -ETIMEDOUT;
     case -EOPNOTSUPP:
@@ -64,6 +67,6 @@ error_t kr_i2c_error(struct kr_i2c_adapter_s *a, const struct dev_i2c_rq_s *rq, 
     case -EAFNOSUPPORT:
         return -ENOTSUP;
     default:
-        return kr_i2c_is_gone(a->number) ? -ENODEV : -EIO;
+        return -EIO;
     }
 }

@@ -220,6 +220,9 @@ SUITES = [
     # tests/bench/gpio-vm --raspi prints what it says.
     Suite("raspi-bench", RASPI, ("tests/bench/bench_gpiomem 21 --tap",), build="arm64",
           through="raspi", named=True),
+    Suite("raspi-i2c", RASPI,
+          tuple(f"tests/vm/test_i2c_adapter --tap {b}" for b in BACKENDS) + contract(["i2c"]),
+          build="arm64", through="raspi", limit=100, time=200),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
