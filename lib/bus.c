@@ -18,9 +18,6 @@
  */
 #include "bus.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "bus_internal.h"
@@ -28,18 +25,6 @@
 #define FAIRNESS 8
 
 static void arm(struct kr_bus_s *bus, struct device_s *dev);
-
-static void put(struct kr_bus_s *bus)
-{
-    if (kr_sub(&bus->refs, 1) != 1)
-        return;
-    if (bus->shared)
-        bus->release(bus->shared);
-    pthread_cond_destroy(&bus->quiet);
-    pthread_cond_destroy(&bus->work);
-    pthread_mutex_destroy(&bus->lock);
-    free(bus);
-}
 
 /* --- with the lock --- */
 
@@ -127,20 +112,17 @@ static void end(struct kr_bus_port_s *port, struct dev_request_s *rq, error_t er
     dev_rq_pushback(&port->ended, rq);
 }
 
-/* On another thread than this. */
-static bool executes_elsewhere(const struct kr_bus_port_s *port)
+bool kr_bus_executes_elsewhere(const struct kr_bus_port_s *port)
 {
     return port->executing && !pthread_equal(port->executor, pthread_self());
 }
 
-/* Releases the lock around handlers. One by one from the list: a handler that closes the device
-   executes the rest. Who calls holds the bus; a handler may free all but that. */
-static void execute(struct kr_bus_s *bus, struct kr_bus_port_s *port)
+void kr_bus_execute(struct kr_bus_s *bus, struct kr_bus_port_s *port)
 {
     struct dev_request_s *rq;
     struct device_s *dev;
 
-    if (!port->ended.head || executes_elsewhere(port))
+    if (!port->ended.head || kr_bus_executes_elsewhere(port))
         return;
     dev = device_hold(port->dev);
     while ((rq = dev_rq_pop(&port->ended))) {
@@ -166,8 +148,23 @@ void kr_bus_finish(struct kr_bus_s *bus, struct kr_bus_port_s *port, struct dev_
         tell_closers(bus);
     }
     end(port, rq, err);
-    execute(bus, port);
+    kr_bus_execute(bus, port);
     bus->busy = false;
+}
+
+void kr_bus_end_queued(struct kr_bus_s *bus, struct kr_bus_port_s *port)
+{
+    struct dev_request_s *next;
+
+    for (unsigned n = KROUTINE_PRIORITIES; n-- > 0;) {
+        for (struct dev_request_s *rq = bus->level[n].head; rq; rq = next) {
+            next = rq->next;
+            if (port_of(rq) != port)
+                continue;
+            dequeue(bus, rq);
+            end(port, rq, port->closed);
+        }
+    }
 }
 
 /* --- performing, without the lock --- */
@@ -207,7 +204,7 @@ static error_t perform(struct kr_bus_port_s *port, struct dev_request_s *rq)
     return err;
 }
 
-static void *bus_main(void *arg)
+void *kr_bus_main(void *arg)
 {
     struct kr_bus_s *bus = arg;
     struct kr_bus_port_s *port;
@@ -232,7 +229,7 @@ static void *bus_main(void *arg)
         kr_bus_finish(bus, port, rq, err);
     }
     pthread_mutex_unlock(&bus->lock);
-    put(bus);
+    kr_bus_put(bus);
     return NULL;
 }
 
@@ -248,7 +245,7 @@ error_t kr_bus_stopped(struct kr_bus_port_s *port, const struct dev_request_s *r
 
 /* --- time-outs of those that wait --- */
 
-static KROUTINE_EXEC(timer_rang)
+KROUTINE_EXEC(kr_bus_timer_rang)
 {
     struct kr_bus_s *bus = KROUTINE_CONTAINER(kr, struct kr_bus_s, timer.base.kr);
     uint64_t now = kr_clock_now(kr_bus_clock(bus));
@@ -268,7 +265,7 @@ static KROUTINE_EXEC(timer_rang)
             }
             dequeue(bus, rq);
             end(port, rq, -ETIMEDOUT);
-            execute(bus, port);
+            kr_bus_execute(bus, port);
             rq = bus->level[n].head; /* it was released */
         }
     }
@@ -403,181 +400,4 @@ void kr_bus_gone(struct kr_bus_port_s *port)
     if (!port->closed)
         port->closed = -ENODEV;
     pthread_mutex_unlock(&port->bus->lock);
-}
-
-/* --- life --- */
-
-static error_t create(struct kr_bus_s **ret, struct kroutine_runtime_s *rt, const char *name)
-{
-    static const struct kroutine_sched_s as_the_caller;
-    struct kr_bus_s *bus = calloc(1, sizeof(*bus));
-    error_t err = 0;
-
-    if (!bus)
-        return device_error(-ENOMEM, "out of memory");
-    bus->rt = rt;
-    bus->in_virtual_time = rt->backend == &kr_backend_sim;
-    bus->refs = 1;
-    snprintf(bus->name, sizeof(bus->name), "%s", name);
-    pthread_mutex_init(&bus->lock, NULL);
-    pthread_cond_init(&bus->work, NULL);
-    pthread_cond_init(&bus->quiet, NULL);
-    dev_timer_rq_init_immediate(&bus->timer, timer_rang);
-    if (bus->in_virtual_time) {
-        kr_bus_virtual_init(bus);
-    } else {
-        kr_add(&bus->refs, 1);
-        err = kr_spawn(&bus->thread, &as_the_caller, bus_main, bus);
-    }
-    if (!err) {
-        *ret = bus;
-        return 0;
-    }
-    kr_sub(&bus->refs, 1);
-    put(bus);
-    return device_error(err, "the thread of the bus cannot start: %s", strerror(-err));
-}
-
-/* Gives the thread its end. A handler that closes the last device from the bus thread cannot wait
-   for that. */
-static void stop(struct kr_bus_s *bus)
-{
-    if (bus->in_virtual_time)
-        return;
-    pthread_mutex_lock(&bus->lock);
-    bus->stopping = true;
-    pthread_mutex_unlock(&bus->lock);
-    pthread_cond_signal(&bus->work);
-    if (pthread_equal(bus->thread, pthread_self()))
-        pthread_detach(bus->thread);
-    else
-        pthread_join(bus->thread, NULL);
-}
-
-static struct kr_bus_s *find_locked(struct kr_tree_s *tree, const char *name)
-{
-    struct kr_bus_s *bus;
-
-    for (bus = tree->buses; bus && strcmp(bus->name, name) != 0; bus = bus->next)
-        ;
-    if (bus) {
-        bus->open++;
-        kr_add(&bus->refs, 1);
-    }
-    return bus;
-}
-
-error_t kr_bus_open(struct kr_bus_port_s *port, struct device_s *dev,
-                    const struct kr_bus_ops_s *ops, const char *name)
-{
-    struct kr_tree_s *tree = dev->tree;
-    struct kr_bus_s *bus, *fresh = NULL;
-    error_t err = kr_clock_open(&kr_device_runtime(dev)->clocks[KR_CLOCK_MONOTONIC]);
-
-    port->dev = dev;
-    port->ops = ops;
-    pthread_mutex_lock(&tree->lock);
-    bus = find_locked(tree, name);
-    pthread_mutex_unlock(&tree->lock);
-    if (!bus && !err)
-        err = create(&fresh, kr_device_runtime(dev), name);
-    if (err)
-        return err;
-    if (fresh) {
-        pthread_mutex_lock(&tree->lock);
-        bus = find_locked(tree, name);
-        if (!bus) {
-            fresh->next = tree->buses;
-            tree->buses = bus = fresh;
-            bus->open = 1;
-            fresh = NULL;
-        }
-        pthread_mutex_unlock(&tree->lock);
-    }
-    if (fresh) { /* another thread was faster */
-        stop(fresh);
-        put(fresh);
-    }
-    port->bus = bus;
-    return 0;
-}
-
-void *kr_bus_share(struct kr_bus_port_s *port, void *fresh, void (*release)(void *shared))
-{
-    struct kr_bus_s *bus = port->bus;
-    void *shared;
-
-    pthread_mutex_lock(&bus->lock);
-    if (!bus->shared) {
-        bus->shared = fresh;
-        bus->release = release;
-    }
-    shared = bus->shared;
-    pthread_mutex_unlock(&bus->lock);
-    return shared;
-}
-
-/* True: it was the last port. */
-static bool leave_bus(struct kr_bus_s *bus, struct kr_tree_s *tree)
-{
-    struct kr_bus_s **at = &tree->buses;
-    bool last;
-
-    pthread_mutex_lock(&tree->lock);
-    last = --bus->open == 0;
-    if (last) {
-        while (*at != bus)
-            at = &(*at)->next;
-        *at = bus->next;
-    }
-    pthread_mutex_unlock(&tree->lock);
-    return last;
-}
-
-static void end_queued(struct kr_bus_s *bus, struct kr_bus_port_s *port)
-{
-    struct dev_request_s *next;
-
-    for (unsigned n = KROUTINE_PRIORITIES; n-- > 0;) {
-        for (struct dev_request_s *rq = bus->level[n].head; rq; rq = next) {
-            next = rq->next;
-            if (port_of(rq) != port)
-                continue;
-            dequeue(bus, rq);
-            end(port, rq, port->closed);
-        }
-    }
-}
-
-void kr_bus_close(struct kr_bus_port_s *port, error_t err)
-{
-    struct kr_bus_s *bus = port->bus;
-
-    pthread_mutex_lock(&bus->lock);
-    port->closed = err;
-    bus->closing++;
-    if (bus->active_port == port) {
-        bus->active->rq_state = DEV_RQ_ABORTED;
-        if (bus->in_virtual_time)
-            kr_bus_virtual_cut(bus, port);
-    }
-    while (bus->active_port == port)
-        pthread_cond_wait(&bus->quiet, &bus->lock);
-    end_queued(bus, port);
-    while (executes_elsewhere(port))
-        pthread_cond_wait(&bus->quiet, &bus->lock);
-    execute(bus, port);
-    bus->closing--;
-    pthread_mutex_unlock(&bus->lock);
-    if (!leave_bus(bus, port->dev->tree))
-        return;
-    stop(bus);
-    if (!kr_clock_cancel(kr_bus_clock(bus), &bus->timer))
-        device_release(bus->timer_dev);
-}
-
-void kr_bus_free(struct kr_bus_port_s *port)
-{
-    if (port->bus)
-        put(port->bus);
 }

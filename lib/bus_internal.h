@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by bus.c and bus_virtual.c. */
+/* Shared by bus.c (requests), bus_life.c and bus_virtual.c. */
 #ifndef KR_BUS_INTERNAL_H
 #define KR_BUS_INTERNAL_H
 
@@ -47,7 +47,20 @@ static inline struct kr_clock_s *kr_bus_clock(struct kr_bus_s *bus)
 /* One call of `perform`, and what it has come to: KR_BUS_MORE, or the request is over. No lock. */
 error_t kr_bus_perform(struct kr_bus_port_s *port, struct dev_request_s *rq);
 
+KROUTINE_EXEC(kr_bus_timer_rang);
+void *kr_bus_main(void *bus);
+/* One reference less. */
+void kr_bus_put(struct kr_bus_s *bus);
+
 /* --- with the lock --- */
+
+/* What has ended: their kroutines, without the lock. One by one from the list: a handler that
+   closes the device executes the rest. Who calls holds the bus; a handler may free all but that. */
+void kr_bus_execute(struct kr_bus_s *bus, struct kr_bus_port_s *port);
+/* On another thread than this. */
+bool kr_bus_executes_elsewhere(const struct kr_bus_port_s *port);
+/* All of `port` that wait end with port->closed. */
+void kr_bus_end_queued(struct kr_bus_s *bus, struct kr_bus_port_s *port);
 
 /* The next request, its port at *port; the bus is busy from now on. *err: it is over already, with
    that; 0: it is active. Only if there is one, and the bus is not busy. */

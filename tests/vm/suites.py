@@ -221,7 +221,7 @@ SUITES = [
     Suite("raspi-bench", RASPI, ("tests/bench/bench_gpiomem 21 --tap",), build="arm64",
           through="raspi", named=True),
     Suite("raspi-i2c", RASPI,
-          tuple(f"tests/vm/test_i2c_adapter --tap {b}" for b in BACKENDS) + contract(["i2c"]),
+          tuple(f"tests/vm/test_i2c_adapter --tap {b}" for b in BACKENDS) + contract(["i2c", "i2c_held"]),
           build="arm64", through="raspi", limit=100, time=200),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
