@@ -27,8 +27,26 @@ void kr_clock_init(struct kr_clock_s *clock, struct kroutine_runtime_s *rt,
     pthread_mutex_init(&clock->lock, NULL);
     pthread_cond_init(&clock->quiet, NULL);
     clock->armed = UINT64_MAX;
+    clock->over = -ECANCELED;
     clock->res = 1;
     clock->rev = 1;
+}
+
+void kr_clock_fini(struct kr_clock_s *clock)
+{
+    pthread_cond_destroy(&clock->quiet);
+    pthread_mutex_destroy(&clock->lock);
+}
+
+/* ns a tick of the base clock, and a timer unit. */
+static uint32_t tick_ns(const struct kr_clock_s *clock)
+{
+    return clock->ops->tick ? clock->ops->tick : 1;
+}
+
+static uint64_t unit_ns(const struct kr_clock_s *clock)
+{
+    return (uint64_t)clock->res * tick_ns(clock);
 }
 
 /* Without the lock: makes the alarm and the wheel. */
@@ -59,7 +77,7 @@ error_t kr_clock_open(struct kr_clock_s *clock)
     while (clock->opening)
         pthread_cond_wait(&clock->quiet, &clock->lock);
     if (clock->closed) {
-        err = -ECANCELED;
+        err = clock->over;
     } else if (!clock->open) {
         clock->opening = true;
         pthread_mutex_unlock(&clock->lock);
@@ -119,7 +137,7 @@ static void set_alarm(struct kr_clock_s *clock)
 
 static uint64_t deadline_ns(const struct kr_clock_s *clock, const struct dev_timer_rq_s *rq)
 {
-    return rq->deadline * (rq->rq_progress == KR_OWNER_CORE ? 1 : clock->res);
+    return rq->deadline * (rq->rq_progress == KR_OWNER_CORE ? 1 : unit_ns(clock));
 }
 
 /* The deadline or the time-out, whichever is first. */
@@ -137,7 +155,7 @@ static uint64_t expiry(const struct kr_clock_s *clock, const struct dev_timer_rq
 }
 
 /* In units of `unit` ns. The current time is rounded up, so that no delay ends early. */
-static error_t check_deadline(const struct dev_timer_rq_s *rq, uint64_t now, uint32_t unit,
+static error_t check_deadline(const struct dev_timer_rq_s *rq, uint64_t now, uint64_t unit,
                               uint64_t *deadline)
 {
     uint64_t value = rq->deadline;
@@ -145,7 +163,7 @@ static error_t check_deadline(const struct dev_timer_rq_s *rq, uint64_t now, uin
 
     if (rq->delay && __builtin_add_overflow(now / unit + (now % unit != 0), rq->delay, &value))
         return -ERANGE;
-    if (__builtin_mul_overflow(value, (uint64_t)unit, &ns) || ns > INT64_MAX)
+    if (__builtin_mul_overflow(value, unit, &ns) || ns > INT64_MAX)
         return -ERANGE;
     if (ns <= now)
         return -ETIMEDOUT;
@@ -157,11 +175,10 @@ static error_t check_deadline(const struct dev_timer_rq_s *rq, uint64_t now, uin
 static error_t admit(struct kr_clock_s *clock, struct dev_timer_rq_s *rq, enum kr_owner_e owner,
                      uint64_t now, uint64_t steady)
 {
-    uint32_t unit = owner == KR_OWNER_CORE ? 1 : clock->res;
-    uint64_t deadline;
+    uint64_t unit = owner == KR_OWNER_CORE ? 1 : unit_ns(clock), deadline;
 
     if (clock->closed || (owner == KR_OWNER_DEVICE && !clock->attached))
-        return -ECANCELED;
+        return clock->over;
     if (rq->rq_state != DEV_RQ_IDLE)
         return -EBUSY;
     if (rq->rev && rq->rev != clock->rev)
@@ -326,7 +343,7 @@ static void cancel_all(struct kr_clock_s *clock, bool core_too)
     while (clock->wheel && (base = kr_wheel_pop_any(clock->wheel))) {
         if (core_too || base->rq_progress == KR_OWNER_DEVICE) {
             forget(clock, cast(base));
-            base->error = -ECANCELED;
+            base->error = (int16_t)clock->over;
             dev_rq_pushback(&ended, base);
         } else {
             dev_rq_pushback(&kept, base);
@@ -361,6 +378,15 @@ void kr_clock_close(struct kr_clock_s *clock)
     if (wheel)
         clock->ops->close(clock);
     kr_wheel_destroy(wheel);
+}
+
+void kr_clock_gone(struct kr_clock_s *clock)
+{
+    pthread_mutex_lock(&clock->lock);
+    if (!clock->closed)
+        clock->over = -ENODEV;
+    pthread_mutex_unlock(&clock->lock);
+    kr_clock_close(clock);
 }
 
 /* --- device --- */
@@ -405,7 +431,7 @@ error_t kr_clock_value(struct kr_clock_s *clock, uint64_t *value, uint32_t rev)
     if (rev && rev != clock->rev)
         err = -EAGAIN;
     else
-        *value = now / clock->res;
+        *value = now / unit_ns(clock);
     pthread_mutex_unlock(&clock->lock);
     return err;
 }
@@ -423,8 +449,8 @@ error_t kr_clock_config(struct kr_clock_s *clock, struct dev_timer_config_s *cfg
             clock->rev += 2;
         }
         if (cfg) {
-            cfg->freq = KROUTINE_SEC(1);
-            cfg->max = INT64_MAX / clock->res;
+            cfg->freq = KROUTINE_SEC(1) / tick_ns(clock);
+            cfg->max = INT64_MAX / unit_ns(clock);
             cfg->res = clock->res;
             cfg->rev = clock->rev;
             cfg->cap = DEV_TIMER_CAP_REQUEST | DEV_TIMER_CAP_VARFREQ | clock->ops->capabilities;

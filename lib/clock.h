@@ -27,7 +27,8 @@ struct kr_clock_s {
     bool arming;      /* a thread is in ops->arm, without the lock */
     uint64_t armed;   /* what the alarm was last set to; UINT64_MAX: it has rung since */
     uint64_t time;    /* when the wheel last advanced: a step back is seen by it */
-    uint32_t res;     /* ns a timer unit */
+    error_t over;     /* what a closed clock ends requests with, and refuses them */
+    uint32_t res;     /* ticks a timer unit */
     uint32_t rev;     /* odd */
     uint32_t pending; /* requests of the device, those of the core left out */
     bool started;     /* device_start */
@@ -35,11 +36,15 @@ struct kr_clock_s {
 
 void kr_clock_init(struct kr_clock_s *clock, struct kroutine_runtime_s *rt,
                    const struct kr_clock_ops_s *ops, enum kr_clock_id_e id);
+/* Of a clock that is closed, and not one of the runtime's. */
+void kr_clock_fini(struct kr_clock_s *clock);
 /* Opened at first use; idempotent. Any thread. */
 error_t kr_clock_open(struct kr_clock_s *clock);
-/* Every pending request completes with -ECANCELED, later ones are refused. Reactor thread, or any
-   once the reactor has stopped. */
+/* Every pending request completes with -ECANCELED, later ones are refused. Any thread, unless `ops`
+   says otherwise; again: nothing. */
 void kr_clock_close(struct kr_clock_s *clock);
+/* That, with -ENODEV: the hardware of the clock is gone. Reactor thread. */
+void kr_clock_gone(struct kr_clock_s *clock);
 uint64_t kr_clock_now(const struct kr_clock_s *clock); /* ns */
 
 /* Called by the alarm, reactor thread: everything due is executed. */

@@ -123,6 +123,7 @@ struct kr_clock_s; /* lib/clock.h */
 /* How a clock is read and armed: timerfd, sim. */
 struct kr_clock_ops_s {
     uint32_t capabilities; /* enum dev_timer_capability_e that all its clocks have */
+    uint32_t tick;         /* ns a tick of the base clock; 0 counts as 1 */
     /* Makes the alarm of a clock (a timerfd and its watch). Any thread. 0, -EMFILE, -ENOMEM … */
     error_t (*open)(struct kr_clock_s *clock);
     /* Reactor thread, or any once the reactor has stopped. */
