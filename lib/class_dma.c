@@ -168,5 +168,5 @@ static DEV_DMA_INFO(dma_info)
 }
 
 const struct driver_dma_s kr_dma_front = {
-    DRIVER_CLASS_DMA, dma_request, dma_cancel, dma_info, kr_dma_map, kr_dma_unmap,
+    DRIVER_CLASS_DMA, dma_request, dma_cancel, dma_info, kr_dma_map, kr_dma_unmap, NULL, NULL,
 };

@@ -356,61 +356,23 @@ DEV_DMA_MAP(kr_dma_map)
     return err;
 }
 
-error_t dev_dma_map(const struct device_dma_s *acc, struct dev_dma_mem_s *mem, void *base,
-                    size_t size, uint32_t flags)
-{
-    struct dev_dma_mem_s before = *mem;
-    error_t err;
-
-    memset(mem, 0, sizeof(*mem));
-    mem->base = base;
-    mem->size = size;
-    mem->flags = flags;
-    err = DEVICE_OP(acc, map, mem);
-    if (err)
-        *mem = before;
-    return err;
-}
-
-error_t dev_dma_alloc(const struct device_dma_s *acc, struct dev_dma_mem_s *mem, size_t size,
-                      uint32_t flags)
-{
-    struct dev_dma_mem_s before = *mem;
-    size_t pages = size;
-    void *base;
-    error_t err;
-
-    if (!size)
-        return device_error(-EINVAL, "0 bytes of memory");
-    err = kr_platform_pages_alloc(&base, &pages, flags & DEV_DMA_MEM_HUGE);
-    if (err)
-        return device_error(err, "the system has no %zu bytes of memory left", size);
-    memset(mem, 0, sizeof(*mem));
-    mem->base = base;
-    mem->size = size;
-    mem->flags = flags;
-    mem->pages = pages;
-    err = DEVICE_OP(acc, map, mem);
-    if (err) {
-        kr_platform_pages_free(base, pages);
-        *mem = before;
-    }
-    return err;
-}
-
 /* --- unmapping --- */
+
+static struct device_dma_s accessor_of(struct device_s *dev)
+{
+    return (struct device_dma_s){
+        .dev = dev, .api = &kr_dma_front, .drv = kr_device_table(dev, DRIVER_CLASS_DMA)};
+}
 
 /* Of an entry that is CHANGING. A closed device has undone it with f_close. */
 static error_t unmap(struct kr_dma_memory_s *memory, struct dev_dma_mem_s *mem)
 {
-    struct device_s *dev = memory->dev;
-    const struct driver_dma_s *drv = kr_device_table(dev, DRIVER_CLASS_DMA);
-    struct device_dma_s acc = {.dev = dev, .api = &kr_dma_front, .drv = drv};
+    struct device_dma_s acc = accessor_of(memory->dev);
     error_t err = 0;
 
-    if (!kr_device_enter(dev) && drv->f_unmap)
-        err = drv->f_unmap(&acc, mem);
-    kr_device_leave(dev);
+    if (!kr_device_enter(acc.dev) && acc.drv->f_unmap)
+        err = acc.drv->f_unmap(&acc, mem);
+    kr_device_leave(acc.dev);
     return err;
 }
 
@@ -418,6 +380,7 @@ error_t dev_dma_unmap(struct dev_dma_mem_s *mem)
 {
     struct kr_dma_memory_s *memory = mem->memory;
     struct dev_dma_mem_s old = *mem;
+    struct device_dma_s acc;
     error_t err = 0;
 
     if (!memory)
@@ -441,10 +404,12 @@ error_t dev_dma_unmap(struct dev_dma_mem_s *mem)
         pthread_mutex_unlock(&memory->lock);
         return err;
     }
+    acc = accessor_of(device_hold(memory->dev)); /* whose driver may be asked to free it */
     remove_unlock(memory, mem);
     memset(mem, 0, sizeof(*mem));
     if (old.pages)
-        kr_platform_pages_free(old.base, old.pages);
+        kr_dma_give_back(&acc, &old);
+    device_release(acc.dev);
     return 0;
 }
 
@@ -458,11 +423,10 @@ DEV_DMA_UNMAP(kr_dma_unmap)
 void dev_dma_detach(struct device_s *dev)
 {
     struct kr_dma_memory_s *memory = kr_load_acquire(&dev->dma);
-    const struct driver_dma_s *drv = kr_device_table(dev, DRIVER_CLASS_DMA);
-    struct device_dma_s acc = {.dev = dev, .api = &kr_dma_front, .drv = drv};
+    struct device_dma_s acc = accessor_of(dev);
     uint32_t changes;
 
-    if (!memory || !drv->f_unmap)
+    if (!memory || !acc.drv->f_unmap)
         return;
     pthread_mutex_lock(&memory->lock);
     changes = memory->changes;
@@ -474,7 +438,7 @@ void dev_dma_detach(struct device_s *dev)
         mem->state = CHANGING;
         mem->flags = 0; /* undone: no request may use it, and this loop passes over it */
         pthread_mutex_unlock(&memory->lock);
-        drv->f_unmap(&acc, mem);
+        acc.drv->f_unmap(&acc, mem);
         pthread_mutex_lock(&memory->lock);
         mem->state = MAPPED;
         if (changes != memory->changes) {

@@ -16,6 +16,9 @@ void kr_dma_unpin(struct kr_dma_memory_s *memory, const struct dev_dma_rq_s *rq)
 DEV_DMA_MAP(kr_dma_map);
 DEV_DMA_UNMAP(kr_dma_unmap);
 
+/* dma_alloc.c: the bytes that dev_dma_alloc() has made. */
+void kr_dma_give_back(const struct device_dma_s *acc, struct dev_dma_mem_s *mem);
+
 /* With its device; nothing is mapped. NULL: nothing was. */
 void kr_dma_memory_free(struct kr_dma_memory_s *memory);
 

@@ -130,6 +130,7 @@ struct dev_dma_mem_s {
 /* Makes `size` bytes of zeroed memory for this device: whole pages, present before the call
    returns; with two huge pages and more aligned so that the kernel can use such. Never in the
    reactor of a program with deadlines: takes as long as clearing the memory.
+   Of an engine that has memory of its own, a piece of that (kroutine-bcm2835(7)).
    -EINVAL: size 0 or flags unknown. -ENOMEM: not so much, or not so much may be locked (the text
    says the limit). -ENOSPC: the device takes no further mapping. -ECANCELED, -ENODEV; -EPERM forked
    child; others of the driver. `mem` is untouched on failure. */
@@ -142,6 +143,15 @@ KROUTINE_API error_t dev_dma_alloc(const struct device_dma_s *acc, struct dev_dm
    Others as above. */
 KROUTINE_API error_t dev_dma_map(const struct device_dma_s *acc, struct dev_dma_mem_s *mem,
                                  void *base, size_t size, uint32_t flags);
+
+/* Copies `size` bytes between memory that is mapped for a device, from byte `offset` of it on, and
+   memory of the program. As memcpy(3), but with aligned accesses only on the side of the device:
+   the memory of some engines bears no others (kroutine-bcm2835(7)). Any thread; nobody waits for a
+   request that is at it. -EINVAL: beyond the end, nothing copied. */
+KROUTINE_API error_t dev_dma_write(const struct dev_dma_mem_s *mem, size_t offset, const void *from,
+                                   size_t size);
+KROUTINE_API error_t dev_dma_read(const struct dev_dma_mem_s *mem, size_t offset, void *to,
+                                  size_t size);
 
 /* Takes memory of either kind back, and frees what dev_dma_alloc made. Also after the device was
    closed, and from a handler of the request that used it last. -EBUSY: a request uses it. -EINVAL:
@@ -173,6 +183,13 @@ struct driver_dma_s {
        engines that know memory by the addresses of the process. */
     error_t (*f_map)(const struct device_dma_s *acc, struct dev_dma_mem_s *mem);
     error_t (*f_unmap)(const struct device_dma_s *acc, struct dev_dma_mem_s *mem);
+    /* Of engines that have memory of their own, and reach no other: dev_dma_alloc() takes it here
+       instead of from the system, and then calls f_map; dev_dma_unmap() gives it back. f_alloc gets
+       `size` and `flags`, sets `base` to zeroed bytes; -ENOMEM: there is no such piece left.
+       f_free comes after f_unmap, also after f_close: until then the bytes stay, unless the runtime
+       has ended. Both or neither; not for programs, to which the class has them NULL. */
+    error_t (*f_alloc)(const struct device_dma_s *acc, struct dev_dma_mem_s *mem);
+    void (*f_free)(const struct device_dma_s *acc, struct dev_dma_mem_s *mem);
 };
 
 #ifdef __cplusplus

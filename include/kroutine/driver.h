@@ -240,10 +240,18 @@ KROUTINE_API void device_release(struct device_s *dev);
 #define DEV_DMA_INFO(name)    error_t name(const struct device_dma_s *acc, struct dev_dma_info_s *info)
 #define DEV_DMA_MAP(name)     error_t name(const struct device_dma_s *acc, struct dev_dma_mem_s *mem)
 #define DEV_DMA_UNMAP(name)   error_t name(const struct device_dma_s *acc, struct dev_dma_mem_s *mem)
+#define DEV_DMA_ALLOC(name)   error_t name(const struct device_dma_s *acc, struct dev_dma_mem_s *mem)
+#define DEV_DMA_FREE(name)    void name(const struct device_dma_s *acc, struct dev_dma_mem_s *mem)
 #define DRIVER_DMA_METHODS(prefix)                                                                 \
     {                                                                                              \
         DRIVER_CLASS_DMA, prefix##_request, prefix##_cancel, prefix##_info, prefix##_map,          \
-            prefix##_unmap                                                                         \
+            prefix##_unmap, NULL, NULL                                                             \
+    }
+/* With f_alloc and f_free: an engine that has memory of its own. */
+#define DRIVER_DMA_POOL_METHODS(prefix)                                                            \
+    {                                                                                              \
+        DRIVER_CLASS_DMA, prefix##_request, prefix##_cancel, prefix##_info, prefix##_map,          \
+            prefix##_unmap, prefix##_alloc, prefix##_free                                          \
     }
 
 #define DEV_I2C_REQUEST(name) void name(const struct device_i2c_s *acc, struct dev_i2c_rq_s *rq)
