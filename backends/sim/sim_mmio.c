@@ -26,19 +26,40 @@ static const struct driver_param_s params[] = {
      DRIVER_PARAM_BOOL},
     {"every", "ns between messages that it sends by itself, vector 0; 0", NULL, 0,
      UINT64_C(1) << 62, DRIVER_PARAM_UINT},
+    {"memory", "bytes of a second region, memory that a device reaches; 0: there is none", NULL, 0,
+     1 << 28, DRIVER_PARAM_UINT},
+    {"memory-at", "physical address of that; 0x30000000", NULL, 0, UINT64_MAX, DRIVER_PARAM_UINT},
     {NULL, NULL, NULL, 0, 0, DRIVER_PARAM_UINT},
 };
 
 /* --- opening and closing --- */
 
+static error_t make_memory(struct kr_sim_mmio_s *sim)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    sim->offset[1] = (sim->size[0] + page - 1) / page * page;
+    sim->memory = memfd_create("sim-mmio", MFD_CLOEXEC);
+    if (sim->memory < 0)
+        return -errno;
+    if (ftruncate(sim->memory, (off_t)(sim->offset[1] + sim->size[1])) < 0) {
+        close(sim->memory);
+        return -errno;
+    }
+    return 0;
+}
+
 static error_t sim_mmio_open(struct device_s *dev, const struct device_spec_s *spec)
 {
     struct kr_sim_mmio_s *sim = kr_sim_mmio(dev);
+    error_t err;
 
     if (!*device_spec_address(spec))
         return device_error(-EINVAL, "sim-mmio: the name is missing");
     sim->dev = dev;
-    sim->size = device_spec_uint(spec, "size", 4096);
+    sim->size[0] = device_spec_uint(spec, "size", 4096);
+    sim->size[1] = device_spec_uint(spec, "memory", 0);
+    sim->pool_at = device_spec_uint(spec, "memory-at", 0x30000000);
     sim->count[DEV_IRQ_LINE] = (unsigned)device_spec_uint(spec, "lines", 1);
     sim->count[DEV_IRQ_MSI] = (unsigned)device_spec_uint(spec, "msi", 2);
     sim->every = device_spec_uint(spec, "every", 0);
@@ -47,15 +68,13 @@ static error_t sim_mmio_open(struct device_s *dev, const struct device_spec_s *s
         return device_error(-ENOTSUP, "eventfd=yes: not in a runtime with virtual time");
     if (sim->every && !sim->count[DEV_IRQ_MSI])
         return device_error(-EINVAL, "every=: needs msi=1 or more");
-    sim->memory = memfd_create("sim-mmio", MFD_CLOEXEC);
-    if (sim->memory < 0)
-        return -errno;
-    if (ftruncate(sim->memory, (off_t)sim->size) < 0) {
-        close(sim->memory);
-        return -errno;
-    }
+    err = make_memory(sim);
+    if (err)
+        return err;
     memcpy(sim->config, "\x72\x6b\x01\x00", 4); /* vendor 0x6b72, device 1: nobody's */
-    snprintf(sim->region.name, sizeof(sim->region.name), "%.60s", device_name(dev));
+    for (int i = 0; i < 2; i++)
+        snprintf(sim->region[i].name, sizeof(sim->region[i].name), "%.56s%s", device_name(dev),
+                 i ? " pool" : "");
     for (int kind = 0; kind < DEV_IRQ_KINDS; kind++) {
         for (unsigned i = 0; i < KR_SIM_VECTORS; i++)
             sim->vector[kind][i].sim = sim;
@@ -74,7 +93,8 @@ static void sim_mmio_close(struct device_s *dev)
     pthread_mutex_unlock(&sim->lock);
     kr_sim_irq_end(sim);
     pthread_mutex_lock(&sim->lock);
-    kr_mmio_drop(&sim->region);
+    kr_mmio_drop(&sim->region[0]);
+    kr_mmio_drop(&sim->region[1]);
     pthread_mutex_unlock(&sim->lock);
 }
 
@@ -97,7 +117,7 @@ static DEV_MMIO_INFO(sim_mmio_info)
     snprintf(info->bus, sizeof(info->bus), "sim");
     info->vendor = 0x6b72;
     info->device = 1;
-    info->regions = 1;
+    info->regions = sim->size[1] ? 2 : 1;
     memcpy(info->irqs, sim->count, sizeof(info->irqs));
     info->irqs[DEV_IRQ_ANY] = sim->count[DEV_IRQ_MSI] ? sim->count[DEV_IRQ_MSI] //
                                                       : sim->count[DEV_IRQ_LINE];
@@ -105,28 +125,33 @@ static DEV_MMIO_INFO(sim_mmio_info)
     return 0;
 }
 
-static error_t check_region(uint32_t index)
+static error_t check_region(const struct kr_sim_mmio_s *sim, uint32_t index)
 {
-    return index == 0 ? 0 : device_error(-ENXIO, "there is no region %u: sim-mmio has one", index);
+    if (index < 2 && sim->size[index])
+        return 0;
+    return device_error(-ENXIO, "there is no region %u: sim-mmio has %s", index,
+                        sim->size[1] ? "two" : "one");
 }
 
 static DEV_MMIO_REGION(sim_mmio_region)
 {
-    error_t err = check_region(index);
+    const struct kr_sim_mmio_s *sim = kr_sim_mmio(acc->dev);
+    error_t err = check_region(sim, index);
 
     if (err)
         return err;
     memset(region, 0, sizeof(*region));
-    region->size = kr_sim_mmio(acc->dev)->size;
+    region->size = sim->size[index];
+    region->physical = index ? sim->pool_at : 0;
     region->flags = DEV_MMIO_REGION_READ | DEV_MMIO_REGION_WRITE | DEV_MMIO_REGION_MAPPABLE;
-    snprintf(region->name, sizeof(region->name), "registers");
+    snprintf(region->name, sizeof(region->name), index ? "pool" : "registers");
     return 0;
 }
 
 static DEV_MMIO_MAP(sim_mmio_map)
 {
     struct kr_sim_mmio_s *sim = kr_sim_mmio(acc->dev);
-    error_t err = check_region(index);
+    error_t err = check_region(sim, index);
 
     if (err)
         return err;
@@ -134,8 +159,9 @@ static DEV_MMIO_MAP(sim_mmio_map)
     if (sim->gone || sim->closed)
         err = sim->gone ? -ENODEV : -ECANCELED;
     else
-        err = kr_mmio_map(&sim->region, window, index, sim->memory, 0, 0, sim->size,
-                          DEV_MMIO_REGION_READ | DEV_MMIO_REGION_WRITE);
+        err =
+            kr_mmio_map(&sim->region[index], window, index, sim->memory, (off_t)sim->offset[index],
+                        0, sim->size[index], DEV_MMIO_REGION_READ | DEV_MMIO_REGION_WRITE);
     pthread_mutex_unlock(&sim->lock);
     return err;
 }
@@ -143,10 +169,11 @@ static DEV_MMIO_MAP(sim_mmio_map)
 static DEV_MMIO_UNMAP(sim_mmio_unmap)
 {
     struct kr_sim_mmio_s *sim = kr_sim_mmio(acc->dev);
-    error_t err;
+    error_t err = -EINVAL;
 
     pthread_mutex_lock(&sim->lock);
-    err = kr_mmio_unmap(&sim->region, window);
+    if (window->index < 2)
+        err = kr_mmio_unmap(&sim->region[window->index], window);
     pthread_mutex_unlock(&sim->lock);
     return err;
 }
@@ -179,7 +206,7 @@ static DEV_MMIO_RESET(sim_mmio_reset)
     if (sim->gone)
         err = -ENODEV;
     else if (fallocate(sim->memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                       (off_t)sim->size) < 0) /* zeros, also where it is mapped */
+                       (off_t)sim->size[0]) < 0) /* zeros, also where it is mapped */
         err = -errno;
     if (!err) {
         memset(sim->config + PCI_WRITABLE, 0, KR_SIM_CONFIG_SIZE - PCI_WRITABLE);

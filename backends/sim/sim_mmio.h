@@ -22,15 +22,17 @@ struct kr_sim_vector_s {
 
 struct kr_sim_mmio_s {
     struct device_s *dev;
-    int memory; /* memfd */
-    size_t size;
+    int memory;       /* memfd: the regions, one after the other, each from a page on */
+    size_t size[2];   /* bytes of registers; of the pool, 0: there is none */
+    size_t offset[2]; /* in `memory` */
+    uint64_t pool_at; /* its physical address */
     bool eventfd;
     unsigned count[DEV_IRQ_KINDS];
 
     pthread_mutex_t lock; /* guards what follows */
     bool gone;
     bool closed;
-    struct kr_mmio_region_s region;
+    struct kr_mmio_region_s region[2];
     struct kr_sim_vector_s vector[DEV_IRQ_KINDS][KR_SIM_VECTORS];
     uint8_t config[KR_SIM_CONFIG_SIZE];
     uint64_t every; /* ns between messages of vector 0; 0: none */
