@@ -7,12 +7,12 @@
 #include "device.h"
 
 static const struct driver_s *const built_in[] = {
-    &kr_driver_fd,       &kr_driver_file,     &kr_driver_tty,  &kr_driver_timer,
-    &kr_driver_sim_char, &kr_driver_cobs,     &kr_driver_hdlc, &kr_driver_length,
-    &kr_driver_lines,    &kr_driver_modbus,   &kr_driver_slip, &kr_driver_gpiod,
-    &kr_driver_sim_gpio, &kr_driver_sim_mmio, &kr_driver_uio,  &kr_driver_vfio,
-    &kr_driver_memdma,   &kr_driver_sim_dma,  &kr_driver_edu,  &kr_driver_gpiomem,
-    &kr_driver_i2c,      &kr_driver_sim_i2c,
+    &kr_driver_fd,       &kr_driver_file,     &kr_driver_tty,         &kr_driver_timer,
+    &kr_driver_sim_char, &kr_driver_cobs,     &kr_driver_hdlc,        &kr_driver_length,
+    &kr_driver_lines,    &kr_driver_modbus,   &kr_driver_slip,        &kr_driver_gpiod,
+    &kr_driver_sim_gpio, &kr_driver_sim_mmio, &kr_driver_uio,         &kr_driver_vfio,
+    &kr_driver_memdma,   &kr_driver_sim_dma,  &kr_driver_edu,         &kr_driver_gpiomem,
+    &kr_driver_i2c,      &kr_driver_sim_i2c,  &kr_driver_bcm2835_dma, &kr_driver_bcm2835_timer,
 };
 #define BUILT_IN (sizeof(built_in) / sizeof(built_in[0]))
 

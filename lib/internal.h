@@ -174,6 +174,8 @@ const void *kr_device_table(const struct device_s *dev, enum driver_class_e cl);
 const void *kr_class_front(enum driver_class_e cl);
 
 /* Drivers of the library; kr_driver_timer is in clock.h. */
+extern const struct driver_s kr_driver_bcm2835_dma;
+extern const struct driver_s kr_driver_bcm2835_timer;
 extern const struct driver_s kr_driver_cobs;
 extern const struct driver_s kr_driver_fd;
 extern const struct driver_s kr_driver_edu;
