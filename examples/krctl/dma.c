@@ -5,6 +5,20 @@
 #include <errno.h>
 #include <string.h>
 
+#define SMALLEST 4096u
+
+static error_t allocate(struct engine_s *e, size_t size)
+{
+    error_t err = dev_dma_alloc(&e->dev, &e->src, size, DEV_DMA_MEM_READ);
+
+    if (err != 0)
+        return err;
+    err = dev_dma_alloc(&e->dev, &e->dst, size, DEV_DMA_MEM_WRITE);
+    if (err != 0)
+        dev_dma_unmap(&e->src);
+    return err;
+}
+
 int engine_open(struct engine_s *e, enum kroutine_backend_e backend, const char *spec, size_t size)
 {
     struct session_s *s = &e->session;
@@ -22,10 +36,26 @@ int engine_open(struct engine_s *e, enum kroutine_backend_e backend, const char 
     err = DEVICE_OP(&e->dev, info, &e->info);
     if (err != 0)
         return krctl_fail("%s: %s", spec, engine_error(err));
-    err = dev_dma_alloc(&e->dev, &e->src, size, DEV_DMA_MEM_READ);
-    if (err == 0)
-        err = dev_dma_alloc(&e->dev, &e->dst, size, DEV_DMA_MEM_WRITE);
+    do {
+        err = allocate(e, size);
+        e->size = size;
+        size /= 2;
+    } while (err == -ENOMEM && size >= SMALLEST);
     return err == 0 ? KRCTL_OK : krctl_fail("%s", krctl_error(err));
+}
+
+bool engine_has_moved(const struct engine_s *e, size_t size)
+{
+    uint8_t src[4096], dst[4096];
+
+    for (size_t at = 0; at < size; at += sizeof(src)) {
+        size_t part = size - at < sizeof(src) ? size - at : sizeof(src);
+
+        if (dev_dma_read(&e->src, at, src, part) != 0 ||
+            dev_dma_read(&e->dst, at, dst, part) != 0 || memcmp(src, dst, part) != 0)
+            return false;
+    }
+    return true;
 }
 
 void engine_close(struct engine_s *e)

@@ -100,10 +100,23 @@ static KROUTINE_EXEC(over)
     if (b->desc.size * STEP <= b->largest)
         begin(b, b->desc.size * STEP);
     else
-        session_end(s, memcmp(b->engine.src.base, b->engine.dst.base, b->desc.size) == 0
+        session_end(s, engine_has_moved(&b->engine, b->desc.size)
                            ? KRCTL_OK
                            : krctl_fail("the engine says that it is done, and the bytes are not "
                                         "there"));
+}
+
+/* Each piece differs from the one before. */
+static void fill(struct engine_s *e)
+{
+    uint8_t piece[SMALLEST];
+
+    for (size_t at = 0; at < e->size; at += sizeof(piece)) {
+        for (size_t i = 0; i < sizeof(piece); i++)
+            piece[i] = (uint8_t)(i * 7 + at / sizeof(piece));
+        dev_dma_write(&e->src, at, piece,
+                      e->size - at < sizeof(piece) ? e->size - at : sizeof(piece));
+    }
 }
 
 static int bench(struct bench_s *b, enum kroutine_backend_e backend, const char *spec)
@@ -111,8 +124,8 @@ static int bench(struct bench_s *b, enum kroutine_backend_e backend, const char 
     int status = engine_open(&b->engine, backend, spec, (size_t)b->largest);
 
     if (status == KRCTL_OK) {
-        for (size_t i = 0; i < b->largest; i++)
-            ((uint8_t *)b->engine.src.base)[i] = (uint8_t)(i * 7);
+        b->largest = b->engine.size;
+        fill(&b->engine);
         if (!b->json)
             bytes_printf(&b->engine.session.out.next, "%8s %12s %12s %14s\n", "size", "transfers",
                          "MB/s", "us each");
@@ -178,7 +191,8 @@ const struct krctl_command_s krctl_dma_bench = {
             "\n"
             "Moves memory to memory, in transfers of 64 bytes, 512 bytes and so on, each the\n"
             "next one's submitter, and prints how many there were, MB/s, and microseconds for\n"
-            "one. MB are 1000000 bytes. Without SPEC: dma0, which is software.\n"
+            "one. MB are 1000000 bytes. Without SPEC: dma0, which is software. Memory that is\n"
+            "reserved for an engine may be too small for the large ones.\n"
             "\n"
             "  -t, --time TIME     of each size (default 200ms)\n"
             "  -l, --largest SIZE  the sizes go up to that (default 64 MiB)\n"

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ struct copier_s {
     struct engine_s engine;
     struct dev_dma_rq_s rq;
     struct dev_dma_desc_s desc;
+    uint8_t *data; /* what was read */
+    uint8_t *back; /* what has arrived */
     const char *from;
     const char *to;
     int in;
@@ -59,8 +62,8 @@ static ssize_t read_chunk(struct copier_s *c, uint8_t *data)
 {
     size_t have = 0;
 
-    while (have < CHUNK) {
-        ssize_t n = read(c->in, data + have, CHUNK - have);
+    while (have < c->engine.size) {
+        ssize_t n = read(c->in, data + have, c->engine.size - have);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -94,7 +97,7 @@ static bool write_chunk(struct copier_s *c, const uint8_t *data, size_t size)
 
 static void next_chunk(struct copier_s *c)
 {
-    ssize_t size = read_chunk(c, c->engine.src.base);
+    ssize_t size = read_chunk(c, c->data);
     error_t err;
 
     if (size < 0)
@@ -103,6 +106,7 @@ static void next_chunk(struct copier_s *c)
         session_end(&c->engine.session, KRCTL_OK);
         return;
     }
+    dev_dma_write(&c->engine.src, 0, c->data, (size_t)size);
     /* An engine that moves words moves what follows the end as well: it is not written. */
     size_t rest = (size_t)size % c->engine.info.align;
 
@@ -128,9 +132,10 @@ static KROUTINE_EXEC(moved)
     c->engaged += now - c->began;
     if (c->rq.error != 0)
         fail(c, "copy", c->from, engine_error(c->rq.error));
-    else if (memcmp(c->engine.src.base, c->engine.dst.base, size) != 0)
+    else if (dev_dma_read(&c->engine.dst, 0, c->back, size) != 0 ||
+             memcmp(c->data, c->back, size) != 0)
         fail(c, "copy", c->from, "the engine says that it is done, and the bytes are not there");
-    else if (write_chunk(c, c->engine.dst.base, size)) {
+    else if (write_chunk(c, c->back, size)) {
         c->done += size;
         show(c, now);
         next_chunk(c);
@@ -161,8 +166,11 @@ static int copy(struct copier_s *c, enum kroutine_backend_e backend, const char 
 {
     int status = engine_open(&c->engine, backend, spec, CHUNK);
 
-    if (status == KRCTL_OK)
-        status = open_files(c);
+    if (status == KRCTL_OK) {
+        c->data = malloc(c->engine.size);
+        c->back = malloc(c->engine.size);
+        status = c->data != NULL && c->back != NULL ? open_files(c) : krctl_fail("out of memory");
+    }
     if (status == KRCTL_OK) {
         dev_dma_rq_init_sched_switch(&c->rq, moved);
         dev_request_set_timeout(&c->rq.base, STALLED);
@@ -174,6 +182,8 @@ static int copy(struct copier_s *c, enum kroutine_backend_e backend, const char 
         status = session_run(&c->engine.session);
     }
     engine_close(&c->engine);
+    free(c->data);
+    free(c->back);
     if (c->out >= 0 && close(c->out) != 0 && status == KRCTL_OK)
         status = krctl_fail("cannot write %s: %s", c->to, strerror(errno));
     if (c->in >= 0)
@@ -234,16 +244,17 @@ static int run(int argc, char **argv)
 const struct krctl_command_s krctl_dma_copy = {
     .name = "dma copy",
     .summary = "copies a file, through the memory of an engine",
-    .help = "usage: krctl dma copy FROM TO [OPTION]...\n"
-            "\n"
-            "Reads the file FROM into memory of an engine, lets it move that, and writes what\n"
-            "has arrived to the file TO, 4 MiB at a time. Each piece is compared before it is\n"
-            "written. Prints the rate of the engine, without the files; a progress bar when\n"
-            "standard error is a terminal. Ctrl-C ends it, and leaves TO incomplete.\n"
-            "\n"
-            "  -e, --engine SPEC   the engine (default dma0, which is software)\n"
-            "  -q, --quiet         print nothing but errors\n"
-            "  -B, --backend NAME  auto, uring or epoll (default auto)\n"
-            "  -h, --help          this text\n",
+    .help =
+        "usage: krctl dma copy FROM TO [OPTION]...\n"
+        "\n"
+        "Reads the file FROM into memory of an engine, lets it move that, and writes what\n"
+        "has arrived to the file TO, 4 MiB at a time at most. Each piece is compared before it is\n"
+        "written. Prints the rate of the engine, without the files; a progress bar when\n"
+        "standard error is a terminal. Ctrl-C ends it, and leaves TO incomplete.\n"
+        "\n"
+        "  -e, --engine SPEC   the engine (default dma0, which is software)\n"
+        "  -q, --quiet         print nothing but errors\n"
+        "  -B, --backend NAME  auto, uring or epoll (default auto)\n"
+        "  -h, --help          this text\n",
     .run = run,
 };
