@@ -223,6 +223,10 @@ SUITES = [
     Suite("raspi-i2c", RASPI,
           tuple(f"tests/vm/test_i2c_adapter --tap {b}" for b in BACKENDS) + contract(["i2c", "i2c_held"]),
           build="arm64", through="raspi", limit=100, time=200),
+    # Its DMA engine and its system timer, over UIO.
+    Suite("raspi-dma", RASPI,
+          tuple(f"tests/vm/test_raspi_{n} --tap {b}" for n in ("dma", "timer") for b in BACKENDS),
+          build="arm64", through="raspi", time=200),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
