@@ -75,9 +75,13 @@ static error_t spi_validate(const struct driver_spi_s *drv, const struct dev_spi
     if (!rq->list || !rq->count)
         return device_error(-EINVAL, "spi: the list has no transfers");
     for (unsigned i = 0; i < rq->count; i++) {
-        if (rq->list[i].bits > 32)
+        const struct dev_spi_transfer_s *at = &rq->list[i];
+
+        if (at->bits > 32)
             return device_error(-EINVAL, "spi: transfer %u: a word has 1 to 32 bits, not %u", i,
-                                rq->list[i].bits);
+                                at->bits);
+        if (at->size && !at->out && !at->in)
+            return device_error(-EINVAL, "spi: transfer %u: no buffer", i);
     }
     return 0;
 }
@@ -85,6 +89,7 @@ static error_t spi_validate(const struct driver_spi_s *drv, const struct dev_spi
 static DEV_SPI_REQUEST(spi_request)
 {
     rq->done = 0;
+    rq->begun = 0;
     KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_SPI, spi_validate);
 }
 

@@ -13,6 +13,7 @@ static const struct driver_s *const built_in[] = {
     &kr_driver_sim_gpio, &kr_driver_sim_mmio, &kr_driver_uio,         &kr_driver_vfio,
     &kr_driver_memdma,   &kr_driver_sim_dma,  &kr_driver_edu,         &kr_driver_gpiomem,
     &kr_driver_i2c,      &kr_driver_sim_i2c,  &kr_driver_bcm2835_dma, &kr_driver_bcm2835_timer,
+    &kr_driver_spi,      &kr_driver_sim_spi,  &kr_driver_pwm,         &kr_driver_sim_pwm,
 };
 #define BUILT_IN (sizeof(built_in) / sizeof(built_in[0]))
 

@@ -92,6 +92,26 @@
  *   hz=N               clock of the bus; 100000
  *   latency=N          ns that each transfer, up to a stop, takes beside that; 0
  *   force=yes          allows addresses that are held
+ *
+ * The device "sim-spi:BUS.SELECT?…" is a chip on a bus of class spi, on any runtime; a message
+ * holds the bus as long as its bits take at its clock. Beside the keys of all spi devices
+ * (kroutine-spi(3)):
+ *
+ *   chip=loop          what goes out comes in; the default
+ *   chip=mcp3008       a converter with 8 inputs of 10 bits, as in the data sheet of Microchip;
+ *                      what it does not say reads as ones
+ *   chip=none          ones come in
+ *   values=N,N,…       of the inputs of the converter, from input 0 on, 0 to 1023; 0
+ *   latency=N          ns before each message; 0
+ *   size-max=N         bytes of a message, in each direction; 4096
+ *
+ * The device "sim-pwm:CHIP/CHANNELS?…" has channels, 0 to 31, of a chip of class pwm, on any
+ * runtime; "sim-pwm:CHIP" is one without, which keeps the chip, and so what its channels are set
+ * to. Beside the keys of all pwm devices (kroutine-pwm(3)):
+ *
+ *   time=N             ns that each request takes; 0
+ *   period-max=N       ns, the longest period that is not refused
+ *   inverts=no         polarity=inversed is refused
  */
 #ifndef KROUTINE_SIM_H
 #define KROUTINE_SIM_H
@@ -188,6 +208,25 @@ KROUTINE_API error_t kroutine_sim_i2c_fault(const struct device_accessor_s *acc,
    such chip or registers. -ENOTSUP, -ECANCELED as above. */
 KROUTINE_API error_t kroutine_sim_i2c_poke(const struct device_accessor_s *acc, uint16_t addr,
                                            uint16_t offset, const void *data, size_t size);
+
+/* Sets an input of the converter of a sim-spi device, 0 to 1023. Any thread. -ENOTSUP: the device
+   is of another driver, or has no such chip. -EINVAL: no such input or value. -ECANCELED: closed.
+ */
+KROUTINE_API error_t kroutine_sim_spi_value(const struct device_accessor_s *acc, unsigned channel,
+                                            uint16_t value);
+
+enum kroutine_sim_bus_fault_e {
+    KROUTINE_SIM_BUS_EIO,   /* the next `count` messages, or values of a channel, fail with -EIO */
+    KROUTINE_SIM_BUS_STALL, /* the next message or request takes `count` ms longer */
+    KROUTINE_SIM_BUS_GONE,  /* unplugged: -ENODEV from here on */
+};
+
+/* Makes a sim-spi or a sim-pwm device misbehave. Any thread. -ENOTSUP: the device is of another
+   driver. -EINVAL: no such fault. -ECANCELED: closed. */
+KROUTINE_API error_t kroutine_sim_spi_fault(const struct device_accessor_s *acc,
+                                            enum kroutine_sim_bus_fault_e fault, unsigned count);
+KROUTINE_API error_t kroutine_sim_pwm_fault(const struct device_accessor_s *acc,
+                                            enum kroutine_sim_bus_fault_e fault, unsigned count);
 
 #ifdef __cplusplus
 }

@@ -31,7 +31,7 @@ enum dev_spi_transfer_flags_e {
 
 struct dev_spi_transfer_s {
     const void *out;       /* NULL: zeros go out */
-    void *in;              /* NULL: what comes in is dropped; may be `out` */
+    void *in;              /* NULL: what comes in is dropped; may be `out`. One of them at least */
     size_t size;           /* bytes; a multiple of the bytes of a word; 0: only the delay */
     uint32_t hz;           /* clock, at most; 0: of the device */
     uint16_t delay_us;     /* after it, before the chip is deselected or the next begins */
@@ -43,27 +43,6 @@ struct dev_spi_transfer_s {
     uint8_t in_lines;
     uint8_t spare;
 };
-
-/* Of a request, or-ed. */
-enum dev_spi_flags_e {
-    DEV_SPI_MAY_SPLIT = 1, /* longer than dev_spi_info_s.size_max: several messages, the chip being
-                              deselected in between, rather than -EMSGSIZE */
-};
-
-/* error: 0; -EMSGSIZE longer than the driver of the kernel takes (dev_spi_info_s.size_max), and no
-   DEV_SPI_MAY_SPLIT: nothing was sent; -EINVAL a list, a word or a clock that the controller cannot
-   do; -ENOTSUP; -ETIMEDOUT; -ECANCELED; -ENODEV; -EIO. The list and its buffers are the library's
-   until the request is over. */
-struct dev_spi_rq_s {
-    DEV_REQUEST_INHERIT;
-    struct dev_spi_transfer_s *list;
-    uint16_t count; /* of `list`, not 0 */
-    uint8_t flags;  /* enum dev_spi_flags_e, or-ed */
-    uint8_t spare;
-    size_t done; /* out: bytes moved, over all transfers */
-};
-
-DEV_REQUEST_DECLARE(spi);
 
 /* Of a device, or-ed. */
 enum dev_spi_mode_e {
@@ -83,6 +62,28 @@ struct dev_spi_config_s {
     uint8_t bits;  /* of a word; 0: 8 */
 };
 
+/* Of a request, or-ed. */
+enum dev_spi_flags_e {
+    DEV_SPI_MAY_SPLIT = 1, /* longer than dev_spi_info_s.size_max: several messages, the chip being
+                              deselected in between, rather than -EMSGSIZE */
+};
+
+/* error: 0; -EMSGSIZE longer than the driver of the kernel takes (dev_spi_info_s.size_max), and no
+   DEV_SPI_MAY_SPLIT: nothing was sent; -EINVAL a list, a word or a clock that the controller cannot
+   do; -ENOTSUP; -ETIMEDOUT; -ECANCELED; -ENODEV; -EIO. The list and its buffers are the library's
+   until the request is over. */
+struct dev_spi_rq_s {
+    DEV_REQUEST_INHERIT;
+    struct dev_spi_transfer_s *list;
+    uint16_t count;               /* of `list`, not 0 */
+    uint8_t flags;                /* enum dev_spi_flags_e, or-ed */
+    uint8_t begun;                /* of the driver: the first message was */
+    size_t done;                  /* out: bytes moved, over all transfers */
+    struct dev_spi_config_s with; /* of the driver: what the device was set to at the submit */
+};
+
+DEV_REQUEST_DECLARE(spi);
+
 struct dev_spi_info_s {
     uint32_t bus;    /* number, of /dev/spidevBUS.SELECT */
     uint32_t select; /* number */
@@ -99,8 +100,9 @@ struct driver_spi_s {
     /* 0: cancelled, nothing was sent, the handler never runs. -EBUSY: over, or the kernel is at it:
        the handler runs when it returns. */
     error_t (*f_cancel)(const struct device_spi_s *acc, struct dev_spi_rq_s *rq);
-    /* For requests that are submitted from now on; those before keep what they had. -EINVAL, what
-       the controller cannot do, with a text that names it; -ENOTSUP, -ENODEV, -ECANCELED. */
+    /* For requests that are submitted from now on; those before keep what they had. Waits for the
+       message of this chip that is under way. -EINVAL: what the controller cannot do, with a text
+       that names it, and all stays as it was; -ENODEV, -ECANCELED. */
     error_t (*f_config)(const struct device_spi_s *acc, const struct dev_spi_config_s *cfg);
     error_t (*f_info)(const struct device_spi_s *acc, struct dev_spi_info_s *info);
 };
