@@ -62,7 +62,7 @@ static error_t parse_duty(struct kr_pwm_keys_s *keys, const struct device_spec_s
     if (!text)
         return 0;
     keys->by_part = parse_percent(&keys->part, text);
-    if (!keys->by_part && !kr_parse_gap(&keys->state.duty_ns, text))
+    if (!keys->by_part && (!strchr(text, 's') || !kr_parse_gap(&keys->state.duty_ns, text)))
         return device_error(-EINVAL,
                             "duty=%s: not 0 to 100 per cent, nor a time: duty=12.5, "
                             "duty=1500us",

@@ -227,6 +227,12 @@ SUITES = [
     Suite("raspi-dma", RASPI,
           tuple(f"tests/vm/test_raspi_{n} --tap {b}" for n in ("dma", "timer") for b in BACKENDS),
           build="arm64", through="raspi", time=200),
+    Suite("raspi-spi", RASPI,
+          ("tests/vm/test_raspi_spi --tap uring", "tests/vm/test_raspi_spi --tap epoll",
+           *contract(["spi"])), build="arm64", through="raspi", limit=150, time=300),
+    Suite("raspi-pwm", RASPI,
+          ("tests/vm/test_raspi_pwm --tap uring", "tests/vm/test_raspi_pwm --tap epoll",
+           *contract(["pwm"])), build="arm64", through="raspi", limit=150, time=300),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
