@@ -115,6 +115,13 @@ error_t kr_class_lacks(const struct device_s *dev) __attribute__((cold));
 /* dev_request_s.expires of a request with this time-out that is submitted now. */
 uint64_t kr_class_expiry(struct device_s *dev, uint64_t timeout);
 
+/* --- request.c: by the class of the accessor --- */
+
+/* Not 0: the class is one of nested submission, and has refused it; -ENOTSUP: it has no requests.
+ */
+error_t kr_request_submit(const struct device_accessor_s *acc, struct dev_request_s *rq);
+error_t kr_request_cancel(const struct device_accessor_s *acc, struct dev_request_s *rq);
+
 /* --- class_bus.c, class_dma.c, class_gpio.c, class_mmio.c, class_uart.c --- */
 
 extern const struct driver_dma_s kr_dma_front;

@@ -155,53 +155,12 @@ static void execute(struct kr_dma_chan_s *chan)
     }
 }
 
-/* --- the timer of a channel: for time-outs, and for drivers that wait --- */
-
-static KROUTINE_EXEC(timer_rang)
+/* For time-outs, and for drivers that wait. */
+static struct kroutine_s *alarm_rang(struct kr_alarm_s *alarm)
 {
-    struct kr_dma_chan_s *chan = KROUTINE_CONTAINER(kr, struct kr_dma_chan_s, timer.base.kr);
-    struct kr_dma_engine_s *engine = chan->engine;
-    bool pump;
+    struct kr_dma_chan_s *chan = KROUTINE_CONTAINER(alarm, struct kr_dma_chan_s, alarm);
 
-    pthread_mutex_lock(&engine->lock);
-    chan->timer_at = 0;
-    pump = want_pump(chan);
-    pthread_mutex_unlock(&engine->lock);
-    if (pump)
-        kroutine_exec(&chan->pump);
-    device_release(engine->dev);
-}
-
-/* The pump, without the lock. An alarm that is set too early is left: the pump looks in vain once.
- */
-static void set_timer(struct kr_dma_chan_s *chan, uint64_t at)
-{
-    struct kr_dma_engine_s *engine = chan->engine;
-    uint64_t old;
-    error_t err;
-
-    pthread_mutex_lock(&engine->lock);
-    old = chan->timer_at;
-    if (!old)
-        chan->timer_at = at;
-    pthread_mutex_unlock(&engine->lock);
-    if (old && old <= at)
-        return;
-    if (!old)
-        device_hold(engine->dev);
-    else if (kr_clock_cancel(clock_of(engine), &chan->timer))
-        return;          /* it is ringing, and will kick the pump, which then comes here again */
-    chan->timer_at = at; /* while it is not armed, nobody else looks at it */
-    chan->timer.delay = 0;
-    chan->timer.deadline = at;
-    err = kr_clock_request(clock_of(engine), &chan->timer);
-    if (!err)
-        return;
-    pthread_mutex_lock(&engine->lock); /* -ETIMEDOUT: that late already. -ECANCELED: closing */
-    chan->timer_at = 0;
-    chan->again |= err == -ETIMEDOUT;
-    pthread_mutex_unlock(&engine->lock);
-    device_release(engine->dev);
+    return want_pump(chan) ? &chan->pump : NULL;
 }
 
 /* --- the pump --- */
@@ -272,10 +231,9 @@ static KROUTINE_EXEC(pump)
     again = chan->again;
     pthread_mutex_unlock(&engine->lock);
 
-    if (!again && at != UINT64_MAX)
-        set_timer(chan, at);
+    late = !again && at != UINT64_MAX ? kr_alarm_set(&chan->alarm, at) == -ETIMEDOUT : 0;
     pthread_mutex_lock(&engine->lock);
-    again = chan->again;
+    again = chan->again || late;
     chan->pumping = again;
     pthread_mutex_unlock(&engine->lock);
     if (again)
@@ -397,7 +355,7 @@ error_t kr_dma_engine_create(struct kr_dma_engine_s **ret, struct device_s *dev,
             kroutine_init_sched_switch(&chan->pump, pump);
         kroutine_bind(&chan->pump, device_runtime(dev));
         chan->pump.mark = KR_INTERNAL;
-        dev_timer_rq_init_immediate(&chan->timer, timer_rang);
+        kr_alarm_init(&chan->alarm, dev, &engine->lock, alarm_rang);
     }
     *ret = engine;
     return 0;
@@ -424,8 +382,7 @@ static void end_channel(struct kr_dma_chan_s *chan)
         pthread_cond_wait(&engine->quiet, &engine->lock);
     execute(chan);
     pthread_mutex_unlock(&engine->lock);
-    if (!kr_clock_cancel(clock_of(engine), &chan->timer))
-        device_release(engine->dev);
+    kr_alarm_stop(&chan->alarm);
     pthread_mutex_lock(&engine->lock);
 }
 

@@ -3,6 +3,7 @@
 #ifndef KR_DMA_ENGINE_H
 #define KR_DMA_ENGINE_H
 
+#include "alarm.h"
 #include "device.h"
 
 /* Range of addresses, relative to that of the descriptor, which all its rows in all loops of one
@@ -33,8 +34,7 @@ struct kr_dma_chan_s {
     unsigned executing;                    /* one of them runs, or some nested in each other, … */
     pthread_t executor;                    /* … on this thread */
     struct kroutine_s pump;
-    struct dev_timer_rq_s timer;
-    uint64_t timer_at; /* 0: not armed; an armed one holds the device */
+    struct kr_alarm_s alarm;
 
     struct dev_dma_walk_s pos; /* of `current`; of whoever is inside, or has the lock */
 };

@@ -139,7 +139,7 @@ void kr_request_below(const struct device_char_s *acc, struct dev_char_rq_s *rq)
     kr_self.immediate = outer;
 }
 
-/* --- waiting --- */
+/* --- by the class of the accessor --- */
 
 static enum driver_class_e class_of(const struct device_accessor_s *acc)
 {
@@ -150,7 +150,7 @@ static enum driver_class_e class_of(const struct device_accessor_s *acc)
 
 #define CANCEL(cl) DEVICE_OP((const struct device_##cl##_s *)acc, cancel, dev_##cl##_rq_cast(rq))
 
-static error_t cancel(const struct device_accessor_s *acc, struct dev_request_s *rq)
+error_t kr_request_cancel(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     switch (class_of(acc)) {
     case DRIVER_CLASS_CHAR:
@@ -177,6 +177,46 @@ static error_t cancel(const struct device_accessor_s *acc, struct dev_request_s 
         return -ENOTSUP;
     }
 }
+
+#define SUBMIT(cl) DEVICE_OP((const struct device_##cl##_s *)acc, request, dev_##cl##_rq_cast(rq))
+
+error_t kr_request_submit(const struct device_accessor_s *acc, struct dev_request_s *rq)
+{
+    switch (class_of(acc)) {
+    case DRIVER_CLASS_TIMER:
+        return SUBMIT(timer);
+    case DRIVER_CLASS_DMA:
+        return SUBMIT(dma);
+    case DRIVER_CLASS_CHAR:
+        SUBMIT(char);
+        return 0;
+    case DRIVER_CLASS_UART:
+        SUBMIT(uart);
+        return 0;
+    case DRIVER_CLASS_GPIO:
+        SUBMIT(gpio);
+        return 0;
+    case DRIVER_CLASS_I2C:
+        SUBMIT(i2c);
+        return 0;
+    case DRIVER_CLASS_SPI:
+        SUBMIT(spi);
+        return 0;
+    case DRIVER_CLASS_PWM:
+        SUBMIT(pwm);
+        return 0;
+    case DRIVER_CLASS_MEM:
+        SUBMIT(mem);
+        return 0;
+    case DRIVER_CLASS_VALIO:
+        SUBMIT(valio);
+        return 0;
+    default:
+        return -ENOTSUP;
+    }
+}
+
+/* --- waiting --- */
 
 /* Is the calling thread the one that waiting would stop? */
 static bool on_reactor(const struct device_accessor_s *acc)
@@ -222,7 +262,7 @@ error_t dev_request_cancel_wait(const struct device_accessor_s *acc, struct dev_
         return -EPERM;
     if (on_reactor(acc) || kr_thread_runs_here(&rq->kr))
         return -EDEADLK;
-    while (cancel(acc, rq)) {
+    while (kr_request_cancel(acc, rq)) {
         wait.looks = 0;
         kr_thread_wait(over_or_again, &wait);
         if (is_over(rq))
@@ -248,44 +288,6 @@ static KROUTINE_EXEC(wake_waiter)
     pthread_mutex_unlock(&wait->lock);
 }
 
-#define SUBMIT(cl) DEVICE_OP((const struct device_##cl##_s *)acc, request, dev_##cl##_rq_cast(rq))
-
-static error_t submit(const struct device_accessor_s *acc, struct dev_request_s *rq)
-{
-    switch (class_of(acc)) {
-    case DRIVER_CLASS_TIMER:
-        return SUBMIT(timer);
-    case DRIVER_CLASS_DMA:
-        return SUBMIT(dma);
-    case DRIVER_CLASS_CHAR:
-        SUBMIT(char);
-        return 0;
-    case DRIVER_CLASS_UART:
-        SUBMIT(uart);
-        return 0;
-    case DRIVER_CLASS_GPIO:
-        SUBMIT(gpio);
-        return 0;
-    case DRIVER_CLASS_I2C:
-        SUBMIT(i2c);
-        return 0;
-    case DRIVER_CLASS_SPI:
-        SUBMIT(spi);
-        return 0;
-    case DRIVER_CLASS_PWM:
-        SUBMIT(pwm);
-        return 0;
-    case DRIVER_CLASS_MEM:
-        SUBMIT(mem);
-        return 0;
-    case DRIVER_CLASS_VALIO:
-        SUBMIT(valio);
-        return 0;
-    default:
-        return -ENOTSUP;
-    }
-}
-
 error_t dev_request_wait(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     struct done_wait_s wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
@@ -300,7 +302,7 @@ error_t dev_request_wait(const struct device_accessor_s *acc, struct dev_request
     kroutine_init_immediate(&rq->kr, wake_waiter);
     rq->kr.target.cpu = (uintptr_t)&wait; /* unused by this policy; pvdata is the caller's */
     kr_self.waiting = rq;
-    err = submit(acc, rq);
+    err = kr_request_submit(acc, rq);
     kr_self.waiting = outer;
     if (err) {
         rq->error = (int16_t)err;

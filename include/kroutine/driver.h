@@ -16,6 +16,7 @@
 #include "dma.h"
 #include "gpio.h"
 #include "i2c.h"
+#include "layer.h"
 #include "mem.h"
 #include "mmio.h"
 #include "pwm.h"

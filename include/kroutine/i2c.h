@@ -84,6 +84,27 @@ struct dev_i2c_rq_s {
 
 DEV_REQUEST_DECLARE(i2c);
 
+/* Makes it a DEV_I2C_TRANSFER that writes `out`, if out_size is not 0, and after a repeated start
+   reads `in`, if in_size is not 0: how registers of chips are read. `list` has two entries. */
+static inline void dev_i2c_rq_set_list(struct dev_i2c_rq_s *rq, struct dev_i2c_transfer_s *list,
+                                       const void *out, uint32_t out_size, void *in,
+                                       uint32_t in_size)
+{
+    rq->type = DEV_I2C_TRANSFER;
+    rq->list = list;
+    rq->count = 0;
+    if (out_size) {
+        list[rq->count].out = out;
+        list[rq->count].size = out_size;
+        list[rq->count++].op = DEV_I2C_WRITE;
+    }
+    if (in_size) {
+        list[rq->count].data = in;
+        list[rq->count].size = in_size;
+        list[rq->count++].op = DEV_I2C_READ;
+    }
+}
+
 enum dev_i2c_capability_e {
     DEV_I2C_CAP_PLAIN = 1,     /* lists of transfers; without it: what SMBus knows */
     DEV_I2C_CAP_TEN_BIT = 2,   /* DEV_I2C_TEN_BIT */
