@@ -59,11 +59,11 @@ static int read_or_write(struct tmp105_s *chip, struct dev_valio_rq_s *rq)
     enum tmp105_register_e reg = rq->attribute == DEV_VALIO_TEMPERATURE ? TEMPERATURE
                                  : rq->channel == 0                     ? HIGH
                                                                         : LOW;
-    int32_t raw = rq->temperature_mc * 16;
 
     rq->rq_progress = rq->type == DEV_VALIO_READ ? READ : WRITE;
     if (rq->type == DEV_VALIO_WRITE) { /* to the nearest sixteenth of a degree, which is 16 */
-        raw = (raw + (raw < 0 ? -500 : 500)) / 1000 * 16;
+        int32_t raw = (rq->temperature_mc * 16 + (rq->temperature_mc < 0 ? -500 : 500)) / 1000 * 16;
+
         chip->data[1] = (uint8_t)((uint32_t)raw >> 8);
         chip->data[2] = (uint8_t)raw;
     }
