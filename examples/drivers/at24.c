@@ -43,8 +43,7 @@ struct at24_s {
     uint32_t part;  /* that are under way */
     uint16_t addr;
     unsigned wide; /* address bytes */
-    bool read_only;
-    bool simulated;
+    bool read_only, simulated;
     bool busy;       /* a page was written, and no acknowledge seen since */
     unsigned pauses; /* of this write cycle */
     uint8_t data[2 + CHUNK];
@@ -83,6 +82,7 @@ static int start(struct at24_s *chip, struct dev_mem_rq_s *rq)
         return -EROFS;
     if (rq->addr >= chip->size || rq->size > chip->size - rq->addr)
         return -ERANGE;
+    chip->pauses = 0;
     return next_part(chip, rq);
 }
 

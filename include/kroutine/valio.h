@@ -23,7 +23,8 @@ enum dev_valio_rq_type_e {
 /* What a value is, and the member of the request that has it. */
 enum dev_valio_attribute_e {
     DEV_VALIO_TEMPERATURE = 0,   /* temperature_mc */
-    DEV_VALIO_TEMPERATURE_LIMIT, /* temperature_mc: where a thermostat switches */
+    DEV_VALIO_TEMPERATURE_LIMIT, /* temperature_mc: where a thermostat switches on,
+                                    channel 0, and off again, channel 1 */
     DEV_VALIO_ADC,               /* adc */
     DEV_VALIO_CLOCK,             /* clock_s */
     DEV_VALIO_ATTRIBUTES,
@@ -31,7 +32,8 @@ enum dev_valio_attribute_e {
 
 /* error: 0; -ENOTSUP the device has no such attribute, or it cannot be written; -EINVAL no such
    channel; -ERANGE a value that it cannot keep; -EBADMSG what it keeps is not valid: a clock that
-   had no power; -ETIMEDOUT; -ECANCELED; -ENODEV; others of the device below. */
+   had no power; -EIO nobody answers; -ETIMEDOUT; -ECANCELED; -ENODEV; others of the device below.
+ */
 struct dev_valio_rq_s {
     DEV_REQUEST_INHERIT;
     uint16_t attribute; /* enum dev_valio_attribute_e */
@@ -52,7 +54,7 @@ struct dev_valio_info_s {
     char name[32];
     uint32_t readable; /* bit n: attribute n */
     uint32_t writable;
-    uint32_t channels;
+    uint32_t channels; /* of the attribute that has most */
 };
 
 /* Operations of the class, by DEVICE_OP. The same table is what a driver fills in (driver.h). */

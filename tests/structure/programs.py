@@ -4,8 +4,8 @@
 
 A program is a literal block of the EXAMPLES section of a man page, or a fenced C block of the
 README, that defines main. It must compile without a warning, end within the time limit and exit
-with 0. What kroutine-drivers(7) shows of the driver edu must be in its source, which the build
-compiles. The SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds
+with 0. What kroutine-drivers(7) shows of the driver edu, and of the drivers of examples/drivers,
+must be in their source, which the build compiles. The SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds
 every prototype that has drifted.
 
 usage: programs.py COMPILER OUTPUT-FOLDER LINK-FLAG...
@@ -104,16 +104,18 @@ def readme_cases():
 
 
 def excerpt_cases():
-    """Yields (name, None or what went wrong) of code that is shown from backends/edu."""
-    sources = sorted((ROOT / "backends" / "edu").glob("*.[ch]"))
-    known = [" ".join(path.read_text(encoding="utf-8").split()) for path in sources]
+    """Yields (name, None or what went wrong) of code that is shown from the tree."""
     done = subprocess.run(["mandoc", "-T", "html", str(ROOT / "man" / "kroutine-drivers.7")],
                           check=True, capture_output=True, text=True, encoding="utf-8")
-    shown = Page(done.stdout).literals["DRIVERS OF HARDWARE"]
-    for index, code in enumerate(shown):
-        here = any(" ".join(code.split()) in text for text in known)
-        problem = None if here else "not in backends/edu any more:\n" + code
-        yield f"kroutine-drivers.7 excerpt {index + 1}", problem
+    page = Page(done.stdout)
+    for section, folder in ("DRIVERS OF HARDWARE", "backends/edu"), \
+                           ("A DRIVER ON TOP OF ANOTHER", "examples/drivers"):
+        known = [" ".join(path.read_text(encoding="utf-8").split())
+                 for path in sorted((ROOT / folder).glob("*.[ch]"))]
+        for index, code in enumerate(page.literals[section]):
+            here = any(" ".join(code.split()) in text for text in known)
+            problem = None if here else f"not in {folder} any more:\n" + code
+            yield f"kroutine-drivers.7 excerpt {index + 1} of {folder}", problem
 
 
 def run_case(case, compiler, folder, link):

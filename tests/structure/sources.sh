@@ -31,6 +31,15 @@ for file in backends/*/*.[ch]; do
 done
 check_empty "no backend includes another's private header" "${foreign%$'\n'}"
 
+# The drivers that are there to be copied.
+check_empty "examples/drivers: public headers only, and the C library's" \
+    "$(grep -nE '^ *# *include' examples/drivers/*.[ch] |
+        grep -vE "<(kroutine/driver|errno|string)\.h>|\"chips\.h\"")"
+check_empty "examples/drivers: each below 200 lines" \
+    "$(wc -l examples/drivers/*.c | awk '$1 >= 200 && $2 != "total" { print $2 ": " $1 " lines" }')"
+check_empty "examples/drivers: nothing waits, and there are no threads" \
+    "$(grep -nE '_wait_|pthread_|sleep\(|thrd_' examples/drivers/*.[ch])"
+
 unmarked=
 for file in "${sources[@]}"; do
     head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || unmarked+="$file"$'\n'
