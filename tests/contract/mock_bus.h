@@ -33,6 +33,7 @@ static struct {
     enum bus_mode_e mode;
     struct bus_s *bus; /* of the device, while it is open */
     uint32_t size_max;
+    bool at_work; /* BUS_HELD: it begins at once */
     bool gone;
     error_t fail; /* of the next request */
 
@@ -229,6 +230,8 @@ static void bus_request(struct device_s *dev, struct dev_request_s *rq, bool spi
         else
             bus_perform(bus);
     }
+    if (world.at_work && !bus->active)
+        bus_take(bus);
     pthread_cond_signal(&bus->more);
     pthread_mutex_unlock(&bus->lock);
 }
