@@ -42,7 +42,7 @@ const struct krctl_command_s krctl_char = {
             "\n"
             "SPEC is a path such as /dev/ttyUSB0, with keys if need be:\n"
             "'/dev/ttyUSB0?baud=115200'; or a spec such as tty:/dev/ttyUSB0?baud=9600.\n"
-            "krctl list has the drivers and their keys.\n"
+            "krctl list has those of this machine, krctl drivers the keys.\n"
             "\n"
             "A time is a number of seconds, or has a suffix: 20us, 500ms, 1.5s, 2m.\n"
             "\n"

@@ -96,7 +96,7 @@ const struct krctl_command_s krctl_dma = {
             "  bench    how fast an engine is, by size\n"
             "\n"
             "SPEC is a spec such as sim-dma:x?rate=50M, or a device of the tree; dma0, which\n"
-            "moves memory in software, when there is none. krctl list has the keys.\n"
+            "moves memory in software, when there is none. krctl drivers has the keys.\n"
             "\n"
             "exit status: 0 all went well, 1 an error, 2 wrong usage, 128 and its number\n"
             "after a signal\n",

@@ -13,7 +13,7 @@ static int open_fail(const struct gpio_group_s *group, error_t err)
     if (err == -EBUSY)
         krctl_hint("krctl gpio info %s, which has the holders of all lines", group->spec);
     else if (err == -EINVAL)
-        krctl_hint("krctl list, which has the keys of specs");
+        krctl_hint("krctl drivers, which has the keys of specs");
     return KRCTL_FAILED;
 }
 

@@ -177,6 +177,6 @@ const struct krctl_command_s krctl_irq = {
             "\n"
             "  count    counts the interrupts of a device\n"
             "\n"
-            "SPEC is a device of class mmio, such as uio:uio0; krctl list has the drivers.\n",
+            "SPEC is a device of class mmio, such as uio:uio0; krctl list has them.\n",
     .members = members,
 };

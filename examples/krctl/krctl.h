@@ -25,13 +25,19 @@ struct krctl_command_s {
 extern const struct krctl_command_s krctl_char;
 extern const struct krctl_command_s krctl_demo;
 extern const struct krctl_command_s krctl_dma;
+extern const struct krctl_command_s krctl_drivers;
 extern const struct krctl_command_s krctl_gpio;
+extern const struct krctl_command_s krctl_i2c;
 extern const struct krctl_command_s krctl_info;
 extern const struct krctl_command_s krctl_irq;
 extern const struct krctl_command_s krctl_list;
+extern const struct krctl_command_s krctl_mem;
 extern const struct krctl_command_s krctl_mmio;
 extern const struct krctl_command_s krctl_player;
+extern const struct krctl_command_s krctl_pwm;
+extern const struct krctl_command_s krctl_spi;
 extern const struct krctl_command_s krctl_uart;
+extern const struct krctl_command_s krctl_value;
 extern const struct krctl_command_s krctl_vfio;
 
 /* The command of that name in a list that ends with a NULL; NULL: there is none. */

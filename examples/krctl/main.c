@@ -12,8 +12,9 @@
 #include <string.h>
 
 static const struct krctl_command_s *const commands[] = {
-    &krctl_char, &krctl_demo, &krctl_dma,    &krctl_gpio, &krctl_info, &krctl_irq,
-    &krctl_list, &krctl_mmio, &krctl_player, &krctl_uart, &krctl_vfio, NULL,
+    &krctl_char, &krctl_demo, &krctl_dma,  &krctl_drivers, &krctl_gpio, &krctl_i2c,
+    &krctl_info, &krctl_irq,  &krctl_list, &krctl_mem,     &krctl_mmio, &krctl_player,
+    &krctl_pwm,  &krctl_spi,  &krctl_uart, &krctl_value,   &krctl_vfio, NULL,
 };
 
 static void print_help(FILE *to)

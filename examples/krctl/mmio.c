@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* krctl mmio: registers of a device that UIO or VFIO has given to the program. */
 #include "krctl.h"
+#include "options.h"
 #include "session.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct krctl_command_s mmio_read, mmio_write, mmio_dump;
@@ -148,82 +147,39 @@ static int perform(struct access_s *a, int (*body)(struct access_s *a))
 
 /* --- the command line --- */
 
-static bool number(const char *text, uint64_t max, uint64_t *value)
+static int take_width(const struct krctl_command_s *command, void *to, const char *name)
 {
-    char *end;
+    uint64_t *width = to;
 
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    *value = strtoull(text, &end, 0);
-    return *end == '\0' && *value <= max;
-}
-
-static int operand_number(const struct access_s *a, int argc, char **argv, const char *what,
-                          uint64_t max, uint64_t *value)
-{
-    int status;
-    const char *text = krctl_operand(a->command, argc, argv, what, &status);
-
-    if (text == NULL)
-        return status;
-    return number(text, max, value)
-               ? KRCTL_OK
-               : krctl_usage(a->command, "%s: '%s' is no number such as 16 or 0x10%s", what, text,
-                             max < UINT64_MAX ? ", or too large" : "");
-}
-
-static int option_of(struct access_s *a, int option)
-{
-    switch (option) {
-    case 'r':
-        return number(optarg, 255, &a->region)
-                   ? KRCTL_OK
-                   : krctl_usage(a->command, "--region is a number such as 0, not '%s'", optarg);
-    case 'w':
-        if (number(optarg, sizeof(void *) * 8, &a->width) &&
-            (a->width == 8 || a->width == 16 || a->width == 32 || a->width == 64))
-            return KRCTL_OK;
-        return krctl_usage(a->command, "--width is 8, 16, 32%s, not '%s'",
-                           sizeof(void *) > 4 ? " or 64" : "", optarg);
-    case 'b':
-        a->big = true;
+    if (options_parse(optarg, sizeof(void *) * 8, width) &&
+        (*width == 8 || *width == 16 || *width == 32 || *width == 64))
         return KRCTL_OK;
-    default:
-        return krctl_usage(a->command, NULL);
-    }
+    return krctl_usage(command, "--%s is 8, 16, 32%s, not '%s'", name,
+                       sizeof(void *) > 4 ? " or 64" : "", optarg);
 }
 
 static int prepare(struct access_s *a, int argc, char **argv, bool *done)
 {
-    static const struct option options[] = {
-        {"big-endian", no_argument, NULL, 'b'},
-        {"help", no_argument, NULL, 'h'},
-        {"region", required_argument, NULL, 'r'},
-        {"width", required_argument, NULL, 'w'},
+    const struct option_s table[] = {
+        {.name = "big-endian", .letter = 'b', .kind = OPTION_FLAG, .to = &a->big},
+        {.name = "region", .letter = 'r', .kind = OPTION_NUMBER, .to = &a->region, .max = 255},
+        {.name = "width", .letter = 'w', .kind = OPTION_TAKE, .to = &a->width, .take = take_width},
         {0},
     };
-    int option, status = KRCTL_OK;
+    int status = options_take(a->command, table, argc, argv, done);
 
-    *done = true;
-    while ((option = getopt_long(argc, argv, "bhr:w:", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(a->command);
-        status = option_of(a, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
-    a->spec = krctl_operand(a->command, argc, argv, "SPEC", &status);
-    if (a->spec == NULL)
+    if (*done)
         return status;
-    *done = false;
-    return KRCTL_OK;
+    a->spec = krctl_operand(a->command, argc, argv, "SPEC", &status);
+    *done = a->spec == NULL;
+    return status;
 }
 
 static int finish(struct access_s *a, int argc, char **argv, int status,
                   int (*body)(struct access_s *a))
 {
-    if (status == KRCTL_OK && optind < argc)
-        status = krctl_usage(a->command, "'%s' is one word too many", argv[optind]);
+    if (status == KRCTL_OK)
+        status = options_no_more(a->command, argc, argv);
     return status == KRCTL_OK ? perform(a, body) : status;
 }
 
@@ -235,7 +191,7 @@ static int run_read(int argc, char **argv)
 
     if (done)
         return status;
-    status = operand_number(&a, argc, argv, "OFFSET", UINT64_MAX, &a.offset);
+    status = options_number(a.command, argc, argv, "OFFSET", UINT64_MAX, &a.offset);
     return finish(&a, argc, argv, status, do_read);
 }
 
@@ -247,9 +203,10 @@ static int run_write(int argc, char **argv)
 
     if (done)
         return status;
-    status = operand_number(&a, argc, argv, "OFFSET", UINT64_MAX, &a.offset);
+    status = options_number(a.command, argc, argv, "OFFSET", UINT64_MAX, &a.offset);
     if (status == KRCTL_OK)
-        status = operand_number(&a, argc, argv, "VALUE", UINT64_MAX >> (64 - a.width), &a.value);
+        status =
+            options_number(a.command, argc, argv, "VALUE", UINT64_MAX >> (64 - a.width), &a.value);
     return finish(&a, argc, argv, status, do_write);
 }
 
@@ -262,9 +219,9 @@ static int run_dump(int argc, char **argv)
     if (done)
         return status;
     if (optind < argc)
-        status = operand_number(&a, argc, argv, "OFFSET", UINT64_MAX, &a.offset);
+        status = options_number(a.command, argc, argv, "OFFSET", UINT64_MAX, &a.offset);
     if (status == KRCTL_OK && optind < argc)
-        status = operand_number(&a, argc, argv, "SIZE", UINT64_MAX, &a.size);
+        status = options_number(a.command, argc, argv, "SIZE", UINT64_MAX, &a.size);
     return finish(&a, argc, argv, status, do_dump);
 }
 
@@ -325,6 +282,6 @@ const struct krctl_command_s krctl_mmio = {
             "  dump     prints a range of registers\n"
             "\n"
             "SPEC is a device of class mmio, such as uio:uio0 or uio:0000:00:03.0; krctl list\n"
-            "has the drivers.\n",
+            "has those of this machine.\n",
     .members = members,
 };

@@ -118,7 +118,8 @@ static void hint(const char *port, error_t err)
     else if ((path[0] != '\0' && err == -ENOTSUP) || explains_itself(port, err))
         return; /* as for a setting that the port refused: the library says what to try */
     else if (path[0] == '\0' || err == -EINVAL || err == -ERANGE)
-        krctl_hint("krctl list, which has the drivers and the keys of their specs");
+        krctl_hint(
+            "krctl drivers, which has the keys of their specs; krctl list, which has the devices");
     else
         ports_hint(path, err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ports.h"
+#include "host.h"
 #include "krctl.h"
 
 #include <errno.h>
@@ -65,45 +66,23 @@ static void hint_permission(const char *path)
         krctl_hint("sudo, or a udev rule that gives the port to the group dialout");
 }
 
-/* The name of a process, from /proc/PID/comm; "?" when it has just ended. */
-static void process_name(char name[32], int len, const char *pid)
+static void hint_holder(const char *name, long pid, void *arg)
 {
-    char file[64];
+    unsigned *found = arg;
 
-    snprintf(file, sizeof(file), "/proc/%.*s/comm", len, pid);
-    FILE *f = fopen(file, "re");
-    if (f == NULL || fgets(name, 32, f) == NULL)
-        strcpy(name, "?");
-    name[strcspn(name, "\n")] = '\0';
-    if (f != NULL)
-        fclose(f);
+    if (++*found <= PORTS_MAX)
+        krctl_hint("ending process %ld, %s, which has it open", pid, name);
 }
 
 /* Names who has the port open. Without privileges only the processes of the same user are seen. */
 static bool hint_holders(const char *path)
 {
-    const char *last = ""; /* the PID that was named last */
+    struct host_s host = {.root = ""};
     unsigned found = 0;
-    glob_t list = {0};
-    struct stat port, st;
 
-    if (stat(path, &port) != 0)
-        return false;
-    glob("/proc/[0-9]*/fd/*", GLOB_NOSORT, NULL, &list);
-    for (size_t i = 0; i < list.gl_pathc && found < PORTS_MAX; i++) {
-        const char *pid = list.gl_pathv[i] + strlen("/proc/");
-        size_t len = strcspn(pid, "/");
-        char name[32];
-
-        if (atol(pid) == getpid() || stat(list.gl_pathv[i], &st) != 0 || !S_ISCHR(st.st_mode) ||
-            st.st_rdev != port.st_rdev || strncmp(last, pid, len + 1) == 0)
-            continue;
-        last = pid;
-        found++;
-        process_name(name, (int)len, pid);
-        krctl_hint("ending process %.*s, %s, which has it open", (int)len, pid, name);
-    }
-    globfree(&list);
+    host_scan_open(&host);
+    host_openers(&host, path, hint_holder, &found);
+    host_free(&host);
     return found > 0;
 }
 

@@ -176,6 +176,43 @@ void session_end(struct session_s *s, int status)
     session_after(s, &s->limit, GRACE);
 }
 
+/* --- one request after the other --- */
+
+static KROUTINE_EXEC(call_done)
+{
+    struct dev_request_s *rq = KROUTINE_CONTAINER(kr, struct dev_request_s, kr);
+    struct session_s *s = rq->pvdata;
+
+    s->called = false;
+}
+
+void session_call_begin(struct session_s *s, struct dev_request_s *rq)
+{
+    dev_request_init_sched_switch(rq, call_done);
+    rq->pvdata = s;
+    s->called = true;
+}
+
+bool session_call_wait(struct session_s *s, struct dev_request_s *rq)
+{
+    (void)rq;
+    while (s->called && !s->over)
+        kroutine_runtime_wait(s->runtime, -1);
+    return !s->called;
+}
+
+error_t session_call_stop(struct session_s *s, struct dev_request_s *rq, error_t canceled)
+{
+    if (canceled == 0) {
+        s->called = false;
+        return -ECANCELED;
+    }
+    /* The kernel has it, and gives it back in its own time. */
+    while (s->called)
+        kroutine_runtime_wait(s->runtime, -1);
+    return rq->error;
+}
+
 int session_run(struct session_s *s)
 {
     while (!s->over)

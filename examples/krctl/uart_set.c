@@ -80,7 +80,7 @@ const struct krctl_command_s krctl_uart_set = {
             "\n"
             "Changes settings of a port, leaves them so, and prints what the port has made of\n"
             "them. The keys are those of the spec: baud, data, parity, stop, flow, rs485,\n"
-            "low-latency and others; krctl list has them all. What is not named stays as it\n"
+            "low-latency and others; krctl drivers has them all. What is not named stays as it\n"
             "is, but the port is raw after this. With restore=yes it is only a try.\n"
             "\n"
             "  -j, --json          print one line of JSON\n"
