@@ -17,7 +17,7 @@ static bool is_spec(const char *name)
 }
 
 int bus_open(struct session_s *s, struct device_accessor_s *acc, const char *name,
-             const char *driver, enum driver_class_e cl)
+             const char *driver, enum driver_class_e cl, const char *key)
 {
     struct device_s *tree = kroutine_runtime_devices(s->runtime);
     char spec[PORT_SPEC_MAX];
@@ -30,6 +30,8 @@ int bus_open(struct session_s *s, struct device_accessor_s *acc, const char *nam
     else
         snprintf(spec, sizeof(spec), "%s:%s", driver,
                  strncmp(name, "/dev/", 5) == 0 ? name + 5 : name);
+    if (key != NULL)
+        port_add_key(spec, key);
     err = device_get_accessor_by_path(acc, tree, spec, cl);
     if (err == 0)
         return KRCTL_OK;

@@ -26,6 +26,8 @@ int i2c_bus_operand(struct i2c_s *i, int argc, char **argv)
     int status = KRCTL_OK;
 
     i->bus = krctl_operand(i->command, argc, argv, "BUS", &status);
+    if (i->bus != NULL)
+        snprintf(i->name, sizeof(i->name), "%.*s", (int)strcspn(i->bus, "?"), i->bus);
     return status;
 }
 
@@ -108,8 +110,24 @@ error_t i2c_write(struct i2c_s *i, int reg, const uint8_t *data, unsigned size)
 
 static int nobody(const struct i2c_s *i)
 {
-    krctl_fail("no chip answers at 0x%02" PRIx64 " on %s", i->addr, i->bus);
-    krctl_hint("krctl i2c scan %s, which shows who does", i->bus);
+    krctl_fail("no chip answers at 0x%02" PRIx64 " on %s", i->addr, i->name);
+    krctl_hint("krctl i2c scan %s, which shows who does", i->name);
+    return KRCTL_FAILED;
+}
+
+/* The driver, by its name if sysfs has it (Documentation/i2c/i2c-sysfs.rst). */
+static int held(const struct i2c_s *i)
+{
+    const struct host_s here = {.root = ""};
+    unsigned addr = (unsigned)i->addr + (i->ten_bit ? 0xa000 : 0); /* as i2c-core names them */
+    char driver[40] = "";
+
+    if (!(i->info.cap & DEV_I2C_CAP_VIRTUAL))
+        host_link(&here, driver, sizeof(driver), "/sys/bus/i2c/devices/%" PRIu32 "-%04x/driver",
+                  i->info.bus, addr);
+    krctl_fail("a driver of the kernel%s%s has the chip at 0x%02" PRIx64 " on %s",
+               driver[0] != '\0' ? ", " : "", driver, i->addr, i->name);
+    krctl_hint("--force, if it is to be used behind its back");
     return KRCTL_FAILED;
 }
 
@@ -126,64 +144,40 @@ int i2c_fail(const struct i2c_s *i, error_t err)
     switch (err) {
     case -EHOSTUNREACH:
         return nobody(i);
+    case -EBUSY:
+        return held(i);
     case -EREMOTEIO: /* of which some adapters say nothing better when nobody is there */
         krctl_fail("the chip at 0x%02" PRIx64 " did not acknowledge", i->addr);
-        krctl_hint("krctl i2c scan %s, which shows whether it is there", i->bus);
+        krctl_hint("krctl i2c scan %s, which shows whether it is there", i->name);
         return KRCTL_FAILED;
     case -EAGAIN:
         return krctl_fail("the bus was lost to another master: --retries asks again");
     case -EMSGSIZE:
         return too_long(i);
     case -ETIMEDOUT:
-        return krctl_fail("%s does not move: a chip, or a short, holds a line down", i->bus);
+        return krctl_fail("%s does not move: a chip, or a short, holds a line down", i->name);
     case -ENOTSUP:
-        return krctl_fail("the adapter %s cannot do this: krctl i2c info %s", i->info.name, i->bus);
+        return krctl_fail("the adapter %s cannot do this: krctl i2c info %s", i->info.name,
+                          i->name);
     default:
-        return bus_fail(i->bus, err);
+        return bus_fail(i->name, err);
     }
 }
 
 /* --- the bus --- */
 
-/* I2C_RDWR of i2c-dev asks nobody; I2C_SLAVE would, for a moment that is over afterwards. The
-   driver of a chip, if there is one, is in sysfs (Documentation/i2c/dev-interface.rst). */
-static bool kernel_has(const struct i2c_s *i, char *driver, size_t size)
-{
-    const struct host_s here = {.root = ""};
-    unsigned addr = (unsigned)i->addr + (i->ten_bit ? 0xa000 : 0); /* as i2c-core names them */
-
-    if (i->info.cap & DEV_I2C_CAP_VIRTUAL)
-        return false;
-    host_link(&here, driver, size, "/sys/bus/i2c/devices/%" PRIu32 "-%04x/driver", i->info.bus,
-              addr);
-    return driver[0] != '\0';
-}
-
-static int refuse(const struct i2c_s *i, const char *driver)
-{
-    krctl_fail("the driver %s of the kernel has the chip at 0x%02" PRIx64 " on %s", driver, i->addr,
-               i->bus);
-    krctl_hint("--force, if it is to be used behind its back");
-    return KRCTL_FAILED;
-}
-
 int i2c_perform(struct i2c_s *i, int (*body)(struct i2c_s *i))
 {
-    char driver[64];
     int status = session_open(&i->session, i->backend);
 
     if (status != KRCTL_OK)
         return status;
-    status = bus_open(&i->session, &i->dev.base, i->bus, "i2c", DRIVER_CLASS_I2C);
+    status = bus_open(&i->session, &i->dev.base, i->bus, "i2c", DRIVER_CLASS_I2C,
+                      i->force ? "force=yes" : NULL);
     if (status == KRCTL_OK) {
         error_t err = DEVICE_OP(&i->dev, info, &i->info);
         session_limit(&i->session, i->timeout);
-        if (err != 0)
-            status = bus_fail(i->bus, err);
-        else if (i->addr != 0 && !i->force && kernel_has(i, driver, sizeof(driver)))
-            status = refuse(i, driver);
-        else
-            status = body(i);
+        status = err == 0 ? body(i) : bus_fail(i->name, err);
     }
     status = bus_end(&i->session, status);
     device_put_accessor(&i->dev.base);

@@ -24,6 +24,7 @@ struct i2c_s {
     const struct krctl_command_s *command;
     enum kroutine_backend_e backend;
     const char *bus; /* as the user calls it */
+    char name[64];   /* that, without keys */
     struct device_i2c_s dev;
     struct dev_i2c_info_s info;
     uint64_t addr;

@@ -57,7 +57,7 @@ static error_t read_single(struct i2c_s *i)
         any = any || now == 0;
         err = now != 0 ? now : err;
     }
-    return any && !i->session.over ? 0 : err;
+    return any ? 0 : err;
 }
 
 static bool wanted(unsigned at)
@@ -122,7 +122,7 @@ static int body(struct i2c_s *i)
                   : mode == I2C_CURRENT ? read_current(i)
                                         : read_single(i);
 
-    if (err != 0)
+    if (err != 0 || i->session.over)
         return i2c_fail(i, err);
     if (mode == I2C_WORD)
         print_words(&i->session.out.next);

@@ -45,9 +45,11 @@ static uint64_t number(const uint8_t *bytes)
 static int compare(struct i2c_s *i)
 {
     uint8_t now[sizeof(data)];
-    error_t err = i2c_read(i, reg, now, size);
     int digits = mode == I2C_WORD ? 4 : 2;
 
+    /* An EEPROM does not answer while it writes, some milliseconds. */
+    i->retries = UINT8_MAX;
+    error_t err = i2c_read(i, reg, now, size);
     if (err != 0)
         return i2c_fail(i, err);
     if (memcmp(now, data, size) != 0 && size > 2)

@@ -65,7 +65,7 @@ static int perform(struct pwm_s *p, int (*body)(struct pwm_s *p))
 
     if (status != KRCTL_OK)
         return status;
-    status = bus_open(&p->session, &p->dev.base, p->name, "pwm", DRIVER_CLASS_PWM);
+    status = bus_open(&p->session, &p->dev.base, p->name, "pwm", DRIVER_CLASS_PWM, NULL);
     if (status == KRCTL_OK)
         err = DEVICE_OP(&p->dev, info, &p->info);
     if (status == KRCTL_OK && err == 0 && p->channel >= p->info.channels)

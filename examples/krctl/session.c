@@ -188,7 +188,10 @@ static KROUTINE_EXEC(call_done)
 
 void session_call_begin(struct session_s *s, struct dev_request_s *rq)
 {
+    uint8_t type = rq->type; /* part of what is asked for, and reset by the init */
+
     dev_request_init_sched_switch(rq, call_done);
+    rq->type = type;
     rq->pvdata = s;
     s->called = true;
 }

@@ -74,7 +74,7 @@ static int perform(struct spi_s *s, int (*body)(struct spi_s *s))
 
     if (status != KRCTL_OK)
         return status;
-    status = bus_open(&s->session, &s->dev.base, s->name, "spi", DRIVER_CLASS_SPI);
+    status = bus_open(&s->session, &s->dev.base, s->name, "spi", DRIVER_CLASS_SPI, NULL);
     if (status == KRCTL_OK)
         err = DEVICE_OP(&s->dev, info, &s->info);
     if (status == KRCTL_OK && err == 0)
