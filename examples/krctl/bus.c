@@ -10,10 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A device in the tree may have any name: whoever has one is asked there. */
-static bool is_spec(const char *name)
+/* "/dev/i2c-1", "/dev/spidev0.0" are what "i2c:i2c-1" and "spi:0.0" open; any other path goes to
+   the driver as it is. */
+static const char *short_name(const char *name)
 {
-    return strchr(name, ':') != NULL;
+    if (strncmp(name, "/dev/i2c-", 9) == 0)
+        return name + 5;
+    if (strncmp(name, "/dev/spidev", 11) == 0)
+        return name + 11;
+    return strncmp(name, "spidev", 6) == 0 ? name + 6 : name;
 }
 
 int bus_open(struct session_s *s, struct device_accessor_s *acc, const char *name,
@@ -25,11 +30,10 @@ int bus_open(struct session_s *s, struct device_accessor_s *acc, const char *nam
 
     if (strlen(name) >= PATH_MAX)
         return krctl_fail("%.40s...: %s", name, strerror(ENAMETOOLONG));
-    if (is_spec(name))
+    if (strchr(name, ':') != NULL)
         snprintf(spec, sizeof(spec), "%s", name);
     else
-        snprintf(spec, sizeof(spec), "%s:%s", driver,
-                 strncmp(name, "/dev/", 5) == 0 ? name + 5 : name);
+        snprintf(spec, sizeof(spec), "%s:%s", driver, short_name(name));
     if (key != NULL)
         port_add_key(spec, key);
     err = device_get_accessor_by_path(acc, tree, spec, cl);

@@ -122,7 +122,7 @@ const struct krctl_command_s krctl_i2c_scan = {
             "Asks each address from FIRST to LAST, 0x08 to 0x77 if they are not given, and\n"
             "prints the table of i2cdetect: -- nobody answers, UU a driver of the kernel has\n"
             "it and it was not asked, blank: not asked for. Addresses 0x30 to 0x37 and 0x50\n"
-            "to 0x5f are asked with a read, others with an empty write. Some chips do not take\n"
+            "to 0x5f are asked with a read, others with an empty write. Not every chip takes\n"
             "this well.\n"
             "\n"
             "  -a, --all              from 0x00 to 0x7f, with the reserved addresses\n"

@@ -155,9 +155,9 @@ static const struct krctl_command_s irq_count = {
     .summary = "counts the interrupts of a device",
     .help = "usage: krctl irq count SPEC [OPTION]...\n"
             "\n"
-            "Takes an interrupt, counts until Ctrl-C, and prints how often it fired, how often\n"
-            "the handler ran, and how many came before it could. A level-triggered one is\n"
-            "unmasked each time: as long as nobody quiets the device, it fires again at once.\n"
+            "Takes an interrupt, counts until Ctrl-C, and prints how often it fired, how\n"
+            "often the handler ran, and how many came before it could. A level-triggered one\n"
+            "is unmasked each time: as long as nobody quiets the device, it fires again at once.\n"
             "\n"
             "  -k, --kind KIND     any, line, intx, msi or msix (default any)\n"
             "  -v, --vector N      of that kind (default 0)\n"

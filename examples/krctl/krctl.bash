@@ -70,6 +70,23 @@ _krctl_lines() {
     command krctl gpio info 2>/dev/null | sed -n "s/^\tline *[0-9]*:\t\"\([^\" ]*\)\".*/\1$1/p"
 }
 
+# _krctl_listed CLASS: specs of the devices of this machine, and a simulated one.
+_krctl_listed() {
+    command krctl list --class "$1" 2>/dev/null | sed -n 's/^\([a-z0-9-]*:[^ ]*\).*/\1/p'
+    case $1 in
+    i2c | spi | pwm) echo "sim-$1:" ;;
+    esac
+}
+
+# _krctl_bus COMMAND WORD: what comes after the command, when it is a spec of its class.
+_krctl_bus() {
+    local class=${1%% *}
+    mapfile -t COMPREPLY < <(compgen -W "$(_krctl_listed "$class")" -- "$2")
+    case ${COMPREPLY[*]} in
+    *:) compopt -o nospace ;;
+    esac
+}
+
 # _krctl_options COMMAND: its long options, and -h.
 _krctl_options() {
     case $1 in
@@ -90,9 +107,24 @@ _krctl_options() {
     "dma bench") echo --backend --help --json --largest --time ;;
     "irq count") echo --count --help --kind --timeout --vector ;;
     "mmio read" | "mmio write" | "mmio dump") echo --big-endian --help --region --width ;;
+    "i2c scan") echo --all --backend --help --json --quick --read --timeout --yes ;;
+    "i2c get") echo --all --backend --force --help --retries --ten-bit --timeout --wide --yes ;;
+    "i2c set") echo --all --backend --force --help --mask --read-back --retries --ten-bit --timeout --wide --yes ;;
+    "i2c dump") echo --all --backend --force --help --range --retries --ten-bit --timeout --yes ;;
+    "i2c transfer") echo --all --backend --force --help --retries --ten-bit --timeout --yes ;;
+    "i2c info" | "spi info") echo --backend --help --json ;;
+    "mem info") echo --backend --help --json --timeout ;;
+    "mem read") echo --backend --help --raw --timeout ;;
+    "mem write") echo --backend --help --timeout --verify ;;
+    "pwm get") echo --backend --channel --help --json ;;
+    "pwm set") echo --backend --channel --help --hold-period --json --quiet ;;
+    "spi xfer") echo --backend --bits --cs-high --delay --help --loop --lsb-first --mode --no-cs --raw --read --speed --split --three-wire --timeout ;;
+    "value get") echo --backend --channel --help --json --timeout ;;
+    "value set") echo --backend --channel --help --timeout ;;
     demo) echo --backend --baud --help --input --log --seconds --tty ;;
+    drivers) echo --help ;;
     info) echo --backend --help ;;
-    list) echo --help ;;
+    list) echo --class --help --json --sysroot ;;
     "vfio bind") echo --group --help --user ;;
     "vfio show") echo --help --json ;;
     "vfio unbind") echo --help ;;
@@ -109,18 +141,23 @@ _krctl() {
     previous=${words[-2]}
     COMPREPLY=()
 
-    local commands="char demo dma gpio help info irq list mmio player uart vfio"
+    local commands="char demo dma drivers gpio help i2c info irq list mem mmio player pwm spi uart value vfio"
     command=${words[1]}
     if [ "${#words[@]}" -gt 2 ]; then
         case $command in
         char) commands="read write cat monitor" place=2 ;;
         dma) commands="copy bench" place=2 ;;
         gpio) commands="list info get set toggle mon until" place=2 ;;
+        i2c) commands="scan get set dump transfer info" place=2 ;;
         irq) commands="count" place=2 ;;
+        mem) commands="info read write" place=2 ;;
         mmio) commands="read write dump" place=2 ;;
+        pwm) commands="get set" place=2 ;;
+        spi) commands="xfer info" place=2 ;;
+        value) commands="get set" place=2 ;;
         uart) commands="show set lines break" place=2 ;;
         vfio) commands="show bind unbind" place=2 ;;
-        help) commands="char demo dma gpio info irq list mmio player uart vfio" place=2 ;;
+        help) commands="char demo dma drivers gpio i2c info irq list mem mmio player pwm spi uart value vfio" place=2 ;;
         esac
     fi
     [ "$place" -eq 2 ] && command="$command ${words[2]}"
@@ -139,6 +176,10 @@ _krctl() {
         mapfile -t COMPREPLY < <(compgen -W "push-pull open-drain open-source" -- "$word")
     elif [[ $command == gpio* && $previous == @(--event-clock|-E) ]]; then
         mapfile -t COMPREPLY < <(compgen -W "monotonic realtime" -- "$word")
+    elif [[ $command == list && $previous == @(--class|-c) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "char uart timer gpio i2c spi pwm mem mmio dma" -- "$word")
+    elif [ "$command" = drivers ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(command krctl drivers 2>/dev/null | sed -n 's/^  \([a-z0-9-]*\):.*/\1/p')" -- "$word")
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_krctl_options "$command")" -- "$word")
     elif [[ $previous == --input || $previous == --log || $previous == --tty ]]; then
@@ -152,6 +193,12 @@ _krctl() {
         compopt -o filenames
     elif [[ $command == vfio* && ${#words[@]} -eq 4 ]]; then
         mapfile -t COMPREPLY < <(cd /sys/bus/pci/devices 2>/dev/null && compgen -G "$word*")
+    elif [[ $command == @(i2c|spi|pwm|mem)\ * && ${#words[@]} -eq 4 ]]; then
+        _krctl_bus "$command" "$word"
+    elif [ "$command" = "pwm set" ]; then
+        mapfile -t COMPREPLY < <(compgen -W "frequency= period= duty= polarity=normal polarity=inversed
+            enable=yes enable=no" -- "$word")
+        compopt -o nospace
     elif [ "$place" -eq 2 ] && [ "${#words[@]}" -eq 4 ]; then
         _krctl_spec "$word"
     elif [ "$command" = "uart lines" ]; then

@@ -213,9 +213,9 @@ const struct krctl_command_s krctl_list = {
     .summary = "devices of this machine, the specs that open them, who has them",
     .help = "usage: krctl list [OPTION]...\n"
             "\n"
-            "Lists the devices that this machine offers: the spec that opens one, its classes,\n"
-            "who has it, and what it is. No serial port is opened. - in place of a spec: a\n"
-            "driver of the kernel has it, or it has no device file.\n"
+            "Lists the devices that this machine offers: the spec that opens one, its\n"
+            "classes, who has it, and what it is. No serial port is opened. - in place of a\n"
+            "spec: a driver of the kernel has it, or it has no device file.\n"
             "\n"
             "  -c, --class CLASS   only those of a class: uart, gpio, i2c, spi, pwm, ...\n"
             "  -j, --json          lines of JSON\n"

@@ -256,8 +256,8 @@ static const struct krctl_command_s mmio_dump = {
     .summary = "prints a range of registers",
     .help = "usage: krctl mmio dump SPEC [OFFSET [SIZE]] [OPTION]...\n"
             "\n"
-            "Reads SIZE bytes of registers, all without SIZE, each one once, and prints them in\n"
-            "hexadecimal. Reading can have effects: a status may be cleared by it.\n"
+            "Reads SIZE bytes of registers, all without SIZE, each one once, and prints them\n"
+            "in hexadecimal. Reading can have effects: a status may be cleared by it.\n"
             "\n" OPTIONS,
     .run = run_dump,
 };

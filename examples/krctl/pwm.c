@@ -388,7 +388,7 @@ static const struct krctl_command_s pwm_set = {
             "as it was before. What is not named stays. KEY=VALUE is\n"
             "\n"
             "  frequency=HZ        50, 25k, 1.5M       period=TIME    20ms, 40us\n"
-            "  duty=PART           40%, or 1.5ms       enable=yes|no  yes, if the others change\n"
+            "  duty=PART           40%, or 1.5ms       enable=yes|no  yes, if others change\n"
             "  polarity=normal|inversed                the output is low, not high, for duty\n"
             "\n"
             "A new period without a duty keeps the part that was high.\n"
@@ -414,10 +414,10 @@ const struct krctl_command_s krctl_pwm = {
             "  get      prints period, duty, polarity and state\n"
             "  set      makes a signal, until Ctrl-C\n"
             "\n"
-            "SPEC is a chip such as pwmchip0, or a spec such as pwm:pwmchip0/0 or, without any\n"
-            "hardware, sim-pwm:demo; krctl list --class pwm has those of this machine.\n"
+            "SPEC is a chip such as pwmchip0, or a spec such as pwm:pwmchip0/0 or, without\n"
+            "any hardware, sim-pwm:demo; krctl list --class pwm has those of this machine.\n"
             "\n"
-            "exit status: 0 all went well, 1 an error, 2 wrong usage, 128 and its number after\n"
-            "a signal\n",
+            "exit status: 0 all went well, 1 an error, 2 wrong usage, 128 and its number\n"
+            "after a signal\n",
     .members = members,
 };

@@ -21,7 +21,8 @@ const struct krctl_command_s krctl_uart = {
             "  break    sends a break\n"
             "\n"
             "SPEC is a path such as /dev/ttyUSB0, or a spec such as tty:/dev/ttyUSB0.\n"
-            "krctl drivers has the keys. A port is raw while it is open, and stays so after set.\n"
+            "krctl drivers tty has the keys. A port is raw while it is open, and stays so\n"
+            "after set.\n"
             "\n"
             "exit status: 0 all went well, 1 an error, 2 wrong usage, 3 --timeout came first,\n"
             "128 and its number after a signal\n",

@@ -304,7 +304,7 @@ def errors(folder):
     for command in "read", "write", "cat":
         result = run("char", command, "/dev/ttyNone0", expected=1)
         contains(result.err, "/dev/ttyNone0", "No such file", "try:")
-    contains(run("char", "read", "/dev/null?baud=1", expected=1).err, "baud", "krctl list")
+    contains(run("char", "read", "/dev/null?baud=1", expected=1).err, "baud", "krctl drivers")
     contains(run("char", "read", "tty:/dev/null", expected=1).err, "not a tty", "try:")
     contains(run("char", "read", "timer0", expected=1).err, "char", "try:")
     contains(run("char", "read", "nothing", expected=1).err, "nothing is named", "try:")

@@ -33,6 +33,8 @@ def commands(folder):
     equal(complete("gpio unt", folder), ["gpio", "until"])
     equal(complete("vfio un", folder), ["vfio", "unbind"])
     equal(complete("help pl", folder), ["help", "player"])
+    equal(complete("i2c tra", folder), ["i2c", "transfer"])
+    equal(complete("driv", folder), ["drivers"])
 
 
 @case("options, and their words", needs="bash")
@@ -43,6 +45,9 @@ def options(folder):
     equal(complete("uart lines x dtr=of", folder), ["uart", "lines", "x", "dtr=off"])
     equal(complete("uart set x parity=ev", folder), ["uart", "set", "x", "parity=even"])
     equal(complete("gpio mon x --edges ri", folder), ["gpio", "mon", "x", "--edges", "rising"])
+    equal(complete("i2c get x 1 --ten", folder), ["i2c", "get", "x", "1", "--ten-bit"])
+    equal(complete("pwm set x pol", folder), ["pwm", "set", "x", "polarity="])
+    equal(complete("list --class i2", folder), ["list", "--class", "i2c"])
     equal(complete("gpio get x --bias pull-u", folder), ["gpio", "get", "x", "--bias", "pull-up"])
 
 
@@ -54,6 +59,7 @@ def specs(folder):
     equal(complete("char read file:./por", folder), ["char", "read", "file:./port-a"])
     equal(complete("char read fi", folder), ["char", "read", "file:"])
     equal(complete("uart show tty:/dev/x?pa", folder), ["uart", "show", "tty:/dev/x?parity="])
+    equal(complete("spi xfer sim-", folder), ["spi", "xfer", "sim-spi:"])
     equal(complete("gpio get sim-", folder), ["gpio", "get", "sim-gpio:"])
     equal(complete("gpio get sim-gpio:x/0?pu", folder), ["gpio", "get", "sim-gpio:x/0?pull="])
 
@@ -61,11 +67,13 @@ def specs(folder):
 @case("the options that are completed are those that the commands have", needs="bash")
 def complete_list(_):
     text = SCRIPT.read_text()
-    for command in re.findall(r'"((?:char|dma|gpio|irq|mmio|uart|vfio) \w+)"|^    (\w+)\) echo', text, re.M):
+    for command in re.findall(r'"((?:char|dma|gpio|i2c|irq|mem|mmio|pwm|spi|uart|value|vfio) \w+)"|^    (\w+)\) echo', text, re.M):
         command = command[0] or command[1]
         place = rf'("{command}"|^    {command}\)).*echo'
         line = next(line for line in text.splitlines() if re.search(place, line))
-        known = set(re.findall(r"--[a-z][a-z-]*", run(*command.split(), "--help").out.decode()))
+        text_of_help = run(*command.split(), "--help").out.decode()
+        assert max(map(len, text_of_help.splitlines())) <= 80, command
+        known = set(re.findall(r"--[a-z][a-z-]*", text_of_help))
         for option in re.findall(r"--[a-z][a-z-]*", line):
             assert option in known, f"{command} has no {option}"
         for option in known - {"--count", "--timeout"}:

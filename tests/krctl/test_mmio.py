@@ -60,7 +60,7 @@ def usage(_):
     contains(fails("mmio", "read", "uio:no-such-device", "0"), "uio")
     for spec in ("uio:no-such-device", "vfio:ffff:ff:1f.7"):
         assert "krctl list" not in fails("mmio", "read", spec, "0"), spec
-    contains(fails("mmio", "read", "uio:", "0"), "krctl list")
+    contains(fails("mmio", "read", "uio:", "0"), "krctl drivers")
     contains(fails("mmio", "read", "sim-char:x", "0"), "class mmio")
 
 

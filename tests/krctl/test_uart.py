@@ -85,7 +85,7 @@ def refused(_):
         contains(run("uart", "set", port.path, "rs485=yes", expected=1).err, "rs485")
         contains(run("uart", "set", port.path, "flow=dtrdsr", expected=1).err, "flow=rtscts")
         contains(run("uart", "set", port.path, "parity=maybe", expected=1).err, "parity", "even")
-        contains(run("uart", "set", port.path, "speed=1", expected=1).err, "speed", "krctl list")
+        contains(run("uart", "set", port.path, "speed=1", expected=1).err, "speed", "krctl drivers")
         contains(run("uart", "set", port.path, "baud=0", expected=1).err, "baud", "try:")
         for words in [], ["baud"], ["=3"], ["baud=1&stop=1"], ["baud=9600", "--nonsense"]:
             contains(run("uart", "set", port.path, *words, expected=2).err, "krctl uart set --help")

@@ -55,16 +55,19 @@ narrow() {
 basics() {
     run 0 --version && grep -qE '^krctl [0-9]+\.[0-9]+\.[0-9]+$' "$out" || return
     run 2 && has "$err" usage: || return
-    run 0 --help && has "$out" usage: char demo dma gpio info irq list mmio player uart vfio && narrow || return
+    run 0 --help && has "$out" usage: char demo dma drivers gpio i2c info irq list mem mmio \
+        player pwm spi uart value vfio && narrow || return
     local command
-    for command in char demo dma gpio info irq list mmio player uart vfio; do
+    for command in char demo dma drivers gpio i2c info irq list mem mmio player pwm spi uart value vfio; do
         run 0 "$command" --help && has "$out" "usage: krctl $command" && narrow || return
         run 0 help "$command" && has "$out" "usage: krctl $command" || return
     done
     run 0 info && has "$out" backend because pool && narrow || return
-    run 0 list && has "$out" timer0 timer1 timer2 dma0 tty: baud= file: fd: && narrow
+    run 0 list && has "$out" SPEC CLASS "HELD BY" timer0 timer1 timer2 dma0 || return
+    run 0 drivers && has "$out" tty: baud= file: fd: && narrow || return
+    run 0 drivers tty: && has "$out" baud= && run 1 drivers nonsense && has "$err" "no driver" "try:"
 }
-check "version, help, info and list" basics
+check "version, help, info, list and drivers" basics
 
 # --- the demo ---
 
