@@ -6,7 +6,8 @@
 #include "krctl.h"
 #include "session.h"
 
-/* Opens `name`: a spec, or what comes after "DRIVER:" in one, or a device file; with `key`, "key=value", unless it has that already or `key` is NULL. KRCTL_OK, or says what is wrong.
+/* Opens `name`: a spec, or what comes after "DRIVER:" in one, or a device file; with `key`,
+ * "key=value", unless it has that already or `key` is NULL. KRCTL_OK, or says what is wrong.
  */
 int bus_open(struct session_s *s, struct device_accessor_s *acc, const char *name,
              const char *driver, enum driver_class_e cl, const char *key);

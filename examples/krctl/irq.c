@@ -157,7 +157,7 @@ static const struct krctl_command_s irq_count = {
             "\n"
             "Takes an interrupt, counts until Ctrl-C, and prints how often it fired, how\n"
             "often the handler ran, and how many came before it could. A level-triggered one\n"
-            "is unmasked each time: as long as nobody quiets the device, it fires again at once.\n"
+            "is unmasked each time: as long as nobody quiets the device, it fires again.\n"
             "\n"
             "  -k, --kind KIND     any, line, intx, msi or msix (default any)\n"
             "  -v, --vector N      of that kind (default 0)\n"

@@ -235,6 +235,8 @@ SUITES = [
            *contract(["pwm"])), build="arm64", through="raspi", limit=150, time=300),
     # The drivers of examples/drivers, on the chips behind that bus.
     Suite("raspi-chips", RASPI, contract(["chips_bus"]), build="arm64", through="raspi", time=60),
+    Suite("raspi-krctl", RASPI, ("tests/vm/test_krctl_buses --tap",), build="arm64", through="raspi",
+          time=60),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
