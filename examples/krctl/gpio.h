@@ -9,9 +9,8 @@
 #ifndef KRCTL_GPIO_H
 #define KRCTL_GPIO_H
 
-#include <getopt.h>
-
 #include "krctl.h"
+#include "options.h"
 #include "output.h"
 #include "session.h"
 
@@ -75,32 +74,25 @@ struct gpio_s {
 
 /* --- gpio_options.c --- */
 
-enum gpio_option_e {
-    GPIO_OPT_BY_NAME = 256,
-    GPIO_OPT_UNQUOTED,
-    GPIO_OPT_NUMERIC,
-    GPIO_OPT_SIMULATE,
-    GPIO_OPT_BANNER,
-    GPIO_OPT_ANY,
-};
-
-#define GPIO_CHIP_SHORT "B:c:hj"
-#define GPIO_CHIP_LONG                                                                             \
-    {"backend", required_argument, NULL, 'B'}, {"by-name", no_argument, NULL, GPIO_OPT_BY_NAME},   \
-        {"chip", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},                  \
+/* In tables of options: of commands that look at chips, and of those that take lines. */
+#define GPIO_CHIP_OPTIONS(g)                                                                       \
+    {.name = "backend", .letter = 'B', .kind = OPTION_BACKEND, .to = &(g)->backend},               \
+        {.name = "by-name", .kind = OPTION_FLAG, .to = &(g)->by_name},                             \
+        {.name = "chip", .letter = 'c', .kind = OPTION_WORD, .to = &(g)->chip},                    \
+        {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .to = &(g)->json},                    \
     {                                                                                              \
-        "json", no_argument, NULL, 'j'                                                             \
+        .name = "unquoted", .kind = OPTION_FLAG, .to = &(g)->unquoted                              \
     }
-#define GPIO_LINE_SHORT GPIO_CHIP_SHORT "b:C:l"
-#define GPIO_LINE_LONG                                                                             \
-    GPIO_CHIP_LONG, {"active-low", no_argument, NULL, 'l'},                                        \
-        {"bias", required_argument, NULL, 'b'}, {"consumer", required_argument, NULL, 'C'},        \
+#define GPIO_LINE_OPTIONS(g)                                                                       \
+    GPIO_CHIP_OPTIONS(g),                                                                          \
+        {.name = "active-low", .letter = 'l', .kind = OPTION_FLAG, .to = &(g)->active_low},        \
+        {.name = "bias", .letter = 'b', .kind = OPTION_TAKE, .to = &(g)->bias, .take = gpio_bias}, \
     {                                                                                              \
-        "unquoted", no_argument, NULL, GPIO_OPT_UNQUOTED                                           \
+        .name = "consumer", .letter = 'C', .kind = OPTION_TAKE, .to = &(g)->consumer,              \
+        .take = gpio_consumer                                                                      \
     }
 
-/* Those above: KRCTL_OK, or says what is wrong. Any other one is a wrong one. */
-int gpio_option(struct gpio_s *g, int option);
+option_take_t gpio_bias, gpio_consumer, gpio_drive;
 /* Pieces of help texts. */
 #define GPIO_CHIP_HELP                                                                             \
     "  -c, --chip CHIP        where to look for LINE: name, label or number of a chip\n"           \
@@ -179,8 +171,8 @@ struct gpio_finger_s {
     uint8_t level[GPIO_LINES];
 };
 
-/* "10ms", "10ms,100": KRCTL_OK, or says what is wrong. */
-int gpio_finger_option(struct gpio_finger_s *f, const struct gpio_s *g);
+/* "10ms", "10ms,100" of --simulate, into a struct gpio_finger_s. */
+option_take_t gpio_finger_option;
 void gpio_finger_start(struct gpio_finger_s *f, struct gpio_s *g);
 
 #endif

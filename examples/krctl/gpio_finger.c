@@ -43,8 +43,9 @@ static KROUTINE_EXEC(move)
         session_after(s, &f->timer, f->period);
 }
 
-int gpio_finger_option(struct gpio_finger_s *f, const struct gpio_s *g)
+int gpio_finger_option(const struct krctl_command_s *command, void *to, const char *name)
 {
+    struct gpio_finger_s *f = to;
     char period[32];
     size_t len = strcspn(optarg, ",");
     uint64_t edges = 1;
@@ -52,7 +53,7 @@ int gpio_finger_option(struct gpio_finger_s *f, const struct gpio_s *g)
     snprintf(period, sizeof(period), "%.*s", (int)len, optarg);
     if (len >= sizeof(period) || !parse_time(period, &f->period) || f->period == 0 ||
         (optarg[len] == ',' && !parse_size(optarg + len + 1, &edges)) || edges > EDGES_MAX)
-        return krctl_usage(g->command, "--simulate is PERIOD or PERIOD,EDGES, not '%s'", optarg);
+        return krctl_usage(command, "--%s is PERIOD or PERIOD,EDGES, not '%s'", name, optarg);
     f->edges = (unsigned)edges;
     return KRCTL_OK;
 }

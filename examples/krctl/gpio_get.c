@@ -42,28 +42,19 @@ static int body(struct gpio_s *g)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        GPIO_LINE_LONG,
-        {"as-is", no_argument, NULL, 'a'},
-        {"hold-period", required_argument, NULL, 'p'},
-        {"numeric", no_argument, NULL, GPIO_OPT_NUMERIC},
+    static struct gpio_s g = {.command = &krctl_gpio_get};
+    static const struct option_s table[] = {
+        GPIO_LINE_OPTIONS(&g),
+        {.name = "as-is", .letter = 'a', .kind = OPTION_FLAG, .to = &as_is},
+        {.name = "hold-period", .letter = 'p', .kind = OPTION_TIME, .to = &hold},
+        {.name = "numeric", .kind = OPTION_FLAG, .to = &g.numeric},
         {0},
     };
-    static struct gpio_s g = {.command = &krctl_gpio_get};
-    int option, status = KRCTL_OK;
+    bool done;
+    int status = options_take(g.command, table, argc, argv, &done);
 
-    while ((option = getopt_long(argc, argv, GPIO_LINE_SHORT "ap:", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_gpio_get);
-        if (option == 'p')
-            status = krctl_time_option(g.command, "hold-period", &hold);
-        else if (option == 'a')
-            as_is = true;
-        else
-            status = gpio_option(&g, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
+    if (done)
+        return status;
     if (optind == argc)
         return krctl_usage(g.command, "LINE is missing");
     if (as_is && g.bias != 0)

@@ -193,21 +193,13 @@ static int body(struct gpio_s *g)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        GPIO_CHIP_LONG,
-        {"unquoted", no_argument, NULL, GPIO_OPT_UNQUOTED},
-        {0},
-    };
     static struct gpio_s g = {.command = &krctl_gpio_info};
-    int option, status = KRCTL_OK;
+    static const struct option_s table[] = {GPIO_CHIP_OPTIONS(&g), {0}};
+    bool done;
+    int status = options_take(g.command, table, argc, argv, &done);
 
-    while ((option = getopt_long(argc, argv, GPIO_CHIP_SHORT, options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_gpio_info);
-        status = gpio_option(&g, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
+    if (done)
+        return status;
     g.words = argv + optind;
     return gpio_session(&g, body);
 }

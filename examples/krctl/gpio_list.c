@@ -63,22 +63,17 @@ static int body(struct gpio_s *g)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"backend", required_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},
+    static struct gpio_s g = {.command = &krctl_gpio_list};
+    static const struct option_s table[] = {
+        {.name = "backend", .letter = 'B', .kind = OPTION_BACKEND, .to = &g.backend},
+        {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .to = &g.json},
         {0},
     };
-    static struct gpio_s g = {.command = &krctl_gpio_list};
-    int option, status = KRCTL_OK;
+    bool done;
+    int status = options_take(g.command, table, argc, argv, &done);
 
-    while ((option = getopt_long(argc, argv, "B:hj", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_gpio_list);
-        status = gpio_option(&g, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
+    if (done)
+        return status;
     g.words = argv + optind;
     return gpio_session(&g, body);
 }

@@ -232,92 +232,72 @@ static int body(struct gpio_s *g)
 
 /* --- the command --- */
 
-static int take_edges(struct mon_s *m)
+static int take_edges(const struct krctl_command_s *command, void *to, const char *name)
 {
     static const char *const keys[] = {"events=both", "events=rising", "events=falling"};
 
     for (unsigned i = 0; i < 3; i++) {
         if (strcmp(optarg, keys[i] + strlen("events=")) != 0)
             continue;
-        m->edges = keys[i];
+        *(const char **)to = keys[i];
         return KRCTL_OK;
     }
-    return krctl_usage(m->gpio.command, "'%s' is not rising, falling or both", optarg);
+    (void)name;
+    return krctl_usage(command, "'%s' is not rising, falling or both", optarg);
 }
 
-static int take_clock(struct mon_s *m)
+static int take_clock(const struct krctl_command_s *command, void *to, const char *name)
 {
-    m->clock = strcmp(optarg, "realtime") == 0 ? "clock=realtime" : NULL;
-    return m->clock != NULL || strcmp(optarg, "monotonic") == 0
+    const char **clock = to;
+
+    (void)name;
+    *clock = strcmp(optarg, "realtime") == 0 ? "clock=realtime" : NULL;
+    return *clock != NULL || strcmp(optarg, "monotonic") == 0
                ? KRCTL_OK
-               : krctl_usage(m->gpio.command, "'%s' is not monotonic or realtime", optarg);
+               : krctl_usage(command, "'%s' is not monotonic or realtime", optarg);
 }
 
-static int take_format(struct mon_s *m)
+static int take_format(const struct krctl_command_s *command, void *to, const char *name)
 {
     const char *wrong = gpio_format_check(optarg);
 
-    m->format = optarg;
-    return wrong == NULL
-               ? KRCTL_OK
-               : krctl_usage(m->gpio.command, "'%.2s' in the format means nothing", wrong);
-}
-
-static int take_option(struct mon_s *m, int option)
-{
-    switch (option) {
-    case 'e':
-        return take_edges(m);
-    case 'E':
-        return take_clock(m);
-    case 'F':
-        return take_format(m);
-    case 'n':
-        return krctl_size_option(m->gpio.command, "num-events", &m->limit);
-    case 'p':
-        return krctl_time_option(m->gpio.command, "debounce-period", &m->debounce);
-    case 't':
-        return krctl_time_option(m->gpio.command, "idle-timeout", &m->idle);
-    case 'q':
-        m->quiet = true;
-        return KRCTL_OK;
-    case GPIO_OPT_BANNER:
-        m->banner = true;
-        return KRCTL_OK;
-    case GPIO_OPT_SIMULATE:
-        return gpio_finger_option(&m->finger, &m->gpio);
-    default:
-        return gpio_option(&m->gpio, option);
-    }
+    (void)name;
+    *(const char **)to = optarg;
+    return wrong == NULL ? KRCTL_OK
+                         : krctl_usage(command, "'%.2s' in the format means nothing", wrong);
 }
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        GPIO_LINE_LONG,
-        {"banner", no_argument, NULL, GPIO_OPT_BANNER},
-        {"debounce-period", required_argument, NULL, 'p'},
-        {"edges", required_argument, NULL, 'e'},
-        {"event-clock", required_argument, NULL, 'E'},
-        {"format", required_argument, NULL, 'F'},
-        {"idle-timeout", required_argument, NULL, 't'},
-        {"num-events", required_argument, NULL, 'n'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"simulate", required_argument, NULL, GPIO_OPT_SIMULATE},
+    static const struct option_s table[] = {
+        GPIO_LINE_OPTIONS(&mon.gpio),
+        {.name = "banner", .kind = OPTION_FLAG, .to = &mon.banner},
+        {.name = "debounce-period", .letter = 'p', .kind = OPTION_TIME, .to = &mon.debounce},
+        {.name = "edges", .letter = 'e', .kind = OPTION_TAKE, .to = &mon.edges, .take = take_edges},
+        {.name = "event-clock",
+         .letter = 'E',
+         .kind = OPTION_TAKE,
+         .to = &mon.clock,
+         .take = take_clock},
+        {.name = "format",
+         .letter = 'F',
+         .kind = OPTION_TAKE,
+         .to = &mon.format,
+         .take = take_format},
+        {.name = "idle-timeout", .letter = 't', .kind = OPTION_TIME, .to = &mon.idle},
+        {.name = "num-events", .letter = 'n', .kind = OPTION_SIZE, .to = &mon.limit},
+        {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .to = &mon.quiet},
+        {.name = "simulate", .kind = OPTION_TAKE, .to = &mon.finger, .take = gpio_finger_option},
         {0},
     };
-    int option, status = KRCTL_OK;
+    bool done;
+    int status;
 
     mon.gpio.command = &krctl_gpio_mon;
     mon.edges = "events=both";
-    while ((option = getopt_long(argc, argv, GPIO_LINE_SHORT "e:E:F:n:p:qt:", options, NULL)) !=
-           -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_gpio_mon);
-        status = take_option(&mon, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
+    status = options_take(&krctl_gpio_mon, table, argc, argv, &done);
+    if (done)
+        return status;
     if (optind == argc)
         return krctl_usage(&krctl_gpio_mon, "LINE is missing");
     if (mon.format != NULL && mon.gpio.json)

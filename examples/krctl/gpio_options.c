@@ -39,47 +39,29 @@ static bool choose(const struct word_s *words, const char *text, uint32_t *flag)
     return false;
 }
 
-int gpio_option(struct gpio_s *g, int option)
+int gpio_bias(const struct krctl_command_s *command, void *to, const char *name)
 {
-    switch (option) {
-    case 'B':
-        return krctl_backend_option(g->command, &g->backend);
-    case 'b':
-        return choose(biases, optarg, &g->bias)
-                   ? KRCTL_OK
-                   : krctl_usage(g->command, "'%s' is not as-is, disabled, pull-up or pull-down",
-                                 optarg);
-    case 'd':
-        return choose(drives, optarg, &g->drive)
-                   ? KRCTL_OK
-                   : krctl_usage(g->command, "'%s' is not push-pull, open-drain or open-source",
-                                 optarg);
-    case 'C':
-        g->consumer = optarg;
-        return strpbrk(optarg, "?&=%/ ") == NULL && optarg[0] != '\0'
-                   ? KRCTL_OK
-                   : krctl_usage(g->command, "'%s' is not a word", optarg);
-    case 'c':
-        g->chip = optarg;
-        return KRCTL_OK;
-    case 'j':
-        g->json = true;
-        return KRCTL_OK;
-    case 'l':
-        g->active_low = true;
-        return KRCTL_OK;
-    case GPIO_OPT_BY_NAME:
-        g->by_name = true;
-        return KRCTL_OK;
-    case GPIO_OPT_NUMERIC:
-        g->numeric = true;
-        return KRCTL_OK;
-    case GPIO_OPT_UNQUOTED:
-        g->unquoted = true;
-        return KRCTL_OK;
-    default:
-        return krctl_usage(g->command, NULL);
-    }
+    (void)name;
+    return choose(biases, optarg, to)
+               ? KRCTL_OK
+               : krctl_usage(command, "'%s' is not as-is, disabled, pull-up or pull-down", optarg);
+}
+
+int gpio_drive(const struct krctl_command_s *command, void *to, const char *name)
+{
+    (void)name;
+    return choose(drives, optarg, to)
+               ? KRCTL_OK
+               : krctl_usage(command, "'%s' is not push-pull, open-drain or open-source", optarg);
+}
+
+int gpio_consumer(const struct krctl_command_s *command, void *to, const char *name)
+{
+    (void)name;
+    *(const char **)to = optarg;
+    return strpbrk(optarg, "?&=%/ ") == NULL && optarg[0] != '\0'
+               ? KRCTL_OK
+               : krctl_usage(command, "'%s' is not a word", optarg);
 }
 
 unsigned gpio_times(const char *text, uint64_t *list, unsigned size)

@@ -244,58 +244,54 @@ static int body(struct gpio_s *g)
 
 /* --- the commands --- */
 
-static int take_option(struct drive_s *d, int option)
+static int take_hold(const struct krctl_command_s *command, void *to, const char *name)
 {
-    switch (option) {
-    case 'n':
-        return krctl_size_option(d->gpio.command, "count", &d->count);
-    case 'p':
-        d->has_hold = true;
-        return krctl_time_option(d->gpio.command, "hold-period", &d->hold);
-    case 'q':
-        d->quiet = true;
-        return KRCTL_OK;
-    case 't':
-        d->periods = gpio_times(optarg, d->period, PERIODS);
-        for (unsigned i = 0; i + 1 < d->periods; i++)
-            if (d->period[i] == 0)
-                d->periods = 0;
-        return d->periods != 0 ? KRCTL_OK
-                               : krctl_usage(d->gpio.command,
-                                             "--toggle is one or several times such as 10ms,20ms, "
-                                             "of which the last may be 0, not '%s'",
-                                             optarg);
-    case 'v':
-        d->verbose = true;
-        return KRCTL_OK;
-    default:
-        return gpio_option(&d->gpio, option);
-    }
+    drive.has_hold = true;
+    return krctl_time_option(command, name, to);
+}
+
+static int take_toggle(const struct krctl_command_s *command, void *to, const char *name)
+{
+    struct drive_s *d = to;
+
+    d->periods = gpio_times(optarg, d->period, PERIODS);
+    for (unsigned i = 0; i + 1 < d->periods; i++)
+        if (d->period[i] == 0)
+            d->periods = 0;
+    return d->periods != 0 ? KRCTL_OK
+                           : krctl_usage(command,
+                                         "--%s is one or several times such as 10ms,20ms, of which "
+                                         "the last may be 0, not '%s'",
+                                         name, optarg);
 }
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        GPIO_LINE_LONG,
-        {"count", required_argument, NULL, 'n'},
-        {"drive", required_argument, NULL, 'd'},
-        {"hold-period", required_argument, NULL, 'p'},
-        {"numeric", no_argument, NULL, GPIO_OPT_NUMERIC},
-        {"quiet", no_argument, NULL, 'q'},
-        {"toggle", required_argument, NULL, 't'},
-        {"verbose", no_argument, NULL, 'v'},
+    static const struct option_s table[] = {
+        GPIO_LINE_OPTIONS(&drive.gpio),
+        {.name = "count", .letter = 'n', .kind = OPTION_SIZE, .to = &drive.count},
+        {.name = "drive",
+         .letter = 'd',
+         .kind = OPTION_TAKE,
+         .to = &drive.gpio.drive,
+         .take = gpio_drive},
+        {.name = "hold-period",
+         .letter = 'p',
+         .kind = OPTION_TAKE,
+         .to = &drive.hold,
+         .take = take_hold},
+        {.name = "numeric", .kind = OPTION_FLAG, .to = &drive.gpio.numeric},
+        {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .to = &drive.quiet},
+        {.name = "toggle", .letter = 't', .kind = OPTION_TAKE, .to = &drive, .take = take_toggle},
+        {.name = "verbose", .letter = 'v', .kind = OPTION_FLAG, .to = &drive.verbose},
         {0},
     };
     struct gpio_s *g = &drive.gpio;
-    int option, status = KRCTL_OK;
+    bool done;
+    int status = options_take(g->command, table, argc, argv, &done);
 
-    while ((option = getopt_long(argc, argv, GPIO_LINE_SHORT "d:n:p:qt:v", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(g->command);
-        status = take_option(&drive, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
+    if (done)
+        return status;
     if (optind == argc)
         return krctl_usage(g->command, drive.inverts ? "LINE is missing" : "LINE=VALUE is missing");
     if (drive.count != 0 && drive.periods == 0)

@@ -128,41 +128,23 @@ static int body(struct gpio_s *g)
     return session_run(&g->session);
 }
 
-static int take_option(struct until_s *u, int option)
-{
-    switch (option) {
-    case 't':
-        return krctl_time_option(u->gpio.command, "timeout", &u->timeout);
-    case GPIO_OPT_ANY:
-        u->any = true;
-        return KRCTL_OK;
-    case GPIO_OPT_SIMULATE:
-        return gpio_finger_option(&u->finger, &u->gpio);
-    default:
-        return gpio_option(&u->gpio, option);
-    }
-}
-
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        GPIO_LINE_LONG,
-        {"any", no_argument, NULL, GPIO_OPT_ANY},
-        {"numeric", no_argument, NULL, GPIO_OPT_NUMERIC},
-        {"simulate", required_argument, NULL, GPIO_OPT_SIMULATE},
-        {"timeout", required_argument, NULL, 't'},
+    static const struct option_s table[] = {
+        GPIO_LINE_OPTIONS(&until.gpio),
+        {.name = "any", .kind = OPTION_FLAG, .to = &until.any},
+        {.name = "numeric", .kind = OPTION_FLAG, .to = &until.gpio.numeric},
+        {.name = "simulate", .kind = OPTION_TAKE, .to = &until.finger, .take = gpio_finger_option},
+        {.name = "timeout", .letter = 't', .kind = OPTION_TIME, .to = &until.timeout},
         {0},
     };
-    int option, status = KRCTL_OK;
+    bool done;
+    int status;
 
     until.gpio.command = &krctl_gpio_until;
-    while ((option = getopt_long(argc, argv, GPIO_LINE_SHORT "t:", options, NULL)) != -1) {
-        if (option == 'h')
-            return krctl_help(&krctl_gpio_until);
-        status = take_option(&until, option);
-        if (status != KRCTL_OK)
-            return status;
-    }
+    status = options_take(&krctl_gpio_until, table, argc, argv, &done);
+    if (done)
+        return status;
     if (optind == argc)
         return krctl_usage(&krctl_gpio_until, "LINE=VALUE is missing");
     until.gpio.words = argv + optind;

@@ -15,8 +15,11 @@ enum option_kind_e {
     OPTION_TIME,    /* uint64_t, ns, as "20ms" */
     OPTION_BACKEND, /* enum kroutine_backend_e */
     OPTION_ENUM,    /* unsigned: index in `words`, which ends with a NULL */
-    OPTION_TAKE,    /* take(command, to, name): optarg has the argument */
+    OPTION_TAKE,    /* take() does */
 };
+
+/* Takes optarg into what `to` points to: KRCTL_OK, or says what is wrong with it. */
+typedef int option_take_t(const struct krctl_command_s *command, void *to, const char *name);
 
 /* Tables end with a NULL name. */
 struct option_s {
@@ -26,7 +29,7 @@ struct option_s {
     void *to;
     uint64_t max; /* 0: no limit */
     const char *const *words;
-    int (*take)(const struct krctl_command_s *command, void *to, const char *name);
+    option_take_t *take;
 };
 
 #define OPTIONS_MAX 24

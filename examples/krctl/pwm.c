@@ -268,6 +268,7 @@ static const struct {
     const char *what;
 } keys[] = {
     {"frequency", frequency, "a number of hertz such as 50, 25k or 1.5M"},
+    {"hz", frequency, "a number of hertz such as 50, 25k or 1.5M"}, /* as in a spec */
     {"period", period, "a time such as 20ms or 40us"},
     {"duty", duty, "a part such as 40%, or a time such as 1.5ms"},
     {"polarity", polarity, "normal or inversed"},

@@ -2,10 +2,10 @@
 /* What the uart commands share: their options, and opening a port without changing it, for which
    what the kernel has now becomes keys of the spec. */
 #include "uart.h"
+#include "options.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,30 +95,17 @@ int uart_open(struct session_s *s, struct device_uart_s *uart, const char *port,
 bool uart_options(struct uart_options_s *o, const struct krctl_command_s *command, int argc,
                   char **argv, int *status)
 {
-    static const struct option options[] = {
-        {"backend", required_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},
+    const struct option_s table[] = {
+        {.name = "backend", .letter = 'B', .kind = OPTION_BACKEND, .to = &o->backend},
+        {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .to = &o->json},
         {0},
     };
-    int option;
+    bool done;
 
     *o = (struct uart_options_s){.backend = KROUTINE_BACKEND_AUTO};
-    *status = KRCTL_OK;
-    while ((option = getopt_long(argc, argv, "B:hj", options, NULL)) != -1) {
-        if (option == 'h') {
-            *status = krctl_help(command);
-            return false;
-        }
-        if (option == 'B')
-            *status = krctl_backend_option(command, &o->backend);
-        else if (option == 'j')
-            o->json = true;
-        else
-            *status = krctl_usage(command, NULL);
-        if (*status != KRCTL_OK)
-            return false;
-    }
+    *status = options_take(command, table, argc, argv, &done);
+    if (done)
+        return false;
     o->port = krctl_operand(command, argc, argv, "SPEC", status);
     return o->port != NULL;
 }
