@@ -3,10 +3,12 @@
  * krctl: the command-line tool of libkroutine.
  *
  * Steps: 1. find the command in the table; 2. let it run. Each command has a file of its own.
- * Compile: gcc -D_GNU_SOURCE *.c -o krctl $(pkg-config --cflags --libs libkroutine) -lm
+ * Compile: gcc -D_GNU_SOURCE -I../drivers *.c ../drivers/[a-z]*.c -o krctl
+ *          $(pkg-config --cflags --libs libkroutine) -lm
  */
 #include "krctl.h"
 
+#include <chips.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +73,9 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int status = dispatch(argc, argv);
+    error_t err = chips_register(); /* EEPROMs, thermometers, converters and clocks on buses */
+    int status = err == 0 ? dispatch(argc, argv)
+                          : krctl_fail("cannot register the drivers of chips: %s", strerror(-err));
 
     /* A full disk or a closed pipe behind standard output is not a success. */
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == KRCTL_OK)

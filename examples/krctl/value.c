@@ -118,7 +118,7 @@ static void print_json(struct bytes_s *out, const struct value_s *v)
         bytes_printf(out, "\"celsius\":%.3f}\n", rq->temperature_mc / 1000.0);
 }
 
-static int get_one(struct value_s *v, unsigned attribute, unsigned channel)
+static error_t get_one(struct value_s *v, unsigned attribute, unsigned channel)
 {
     error_t err;
 
@@ -127,22 +127,37 @@ static int get_one(struct value_s *v, unsigned attribute, unsigned channel)
     v->rq.attribute = (uint16_t)attribute;
     v->rq.channel = (uint16_t)channel;
     err = SESSION_CALL(&v->session, &v->dev, &v->rq);
-    if (err != 0)
-        return fail(v, err);
-    (v->json ? print_json : print_text)(&v->session.out.next, v);
+    if (err == 0)
+        (v->json ? print_json : print_text)(&v->session.out.next, v);
+    return err;
+}
+
+/* The device has as many channels as the attribute that has most of them, so others may end before
+   that: with -EINVAL, which is an error of the first channel only. */
+static int get_channels(struct value_s *v, unsigned attribute)
+{
+    unsigned first = v->one ? (unsigned)v->channel : 0;
+    unsigned end = v->one || v->info.channels == 0 ? first + 1 : v->info.channels;
+
+    for (unsigned n = first; n < end; n++) {
+        error_t err = get_one(v, attribute, n);
+
+        if (err == -EINVAL && n > first)
+            return KRCTL_OK;
+        if (err != 0)
+            return fail(v, err);
+    }
     return KRCTL_OK;
 }
 
 static int get(struct value_s *v)
 {
     uint32_t wanted = v->wanted != 0 ? v->wanted : v->info.readable;
-    unsigned first = v->one ? (unsigned)v->channel : 0;
-    unsigned last = v->one || v->info.channels == 0 ? first : v->info.channels - 1;
     int status = KRCTL_OK;
 
     for (unsigned attribute = 0; attribute < DEV_VALIO_ATTRIBUTES; attribute++)
-        for (unsigned n = first; wanted >> attribute & 1 && n <= last && status == KRCTL_OK; n++)
-            status = get_one(v, attribute, n);
+        if (wanted >> attribute & 1 && status == KRCTL_OK)
+            status = get_channels(v, attribute);
     return status;
 }
 
