@@ -19,8 +19,9 @@ struct pwm_s {
     struct device_pwm_s dev;
     struct dev_pwm_info_s info;
     const char *name;
-    uint64_t channel;
-    bool one; /* --channel was given */
+    uint64_t channel; /* of the device */
+    uint64_t first;   /* number of its channel 0, as far as krctl has chosen it */
+    bool one;         /* --channel was given */
     bool json, quiet;
 
     struct dev_pwm_state_s state; /* what is asked for */
@@ -58,21 +59,61 @@ static error_t request(struct pwm_s *p, uint8_t type, struct dev_pwm_state_s *st
     return err;
 }
 
-static int perform(struct pwm_s *p, int (*body)(struct pwm_s *p))
+/* A spec without channels, "pwm:pwmchip0", takes none of the chip: those that are wanted are asked
+   for by a spec with them. */
+static int open_channels(struct pwm_s *p, bool all)
 {
-    int status = session_open(&p->session, p->backend);
-    error_t err = 0;
+    size_t len = strcspn(p->name, "?");
+    char spec[512], numbers[32];
+    struct device_pwm_s dev = DEVICE_ACCESSOR_INIT;
+
+    if (p->info.of_chip == 0 || p->channel >= p->info.of_chip)
+        return krctl_fail("%s has no channel %" PRIu64 ", it has %" PRIu32, p->name, p->channel,
+                          p->info.of_chip);
+    if (all && p->info.of_chip > 1)
+        snprintf(numbers, sizeof(numbers), "0-%" PRIu32, p->info.of_chip - 1);
+    else
+        snprintf(numbers, sizeof(numbers), "%" PRIu64, p->channel);
+    snprintf(spec, sizeof(spec), "%.*s/%s%s", (int)len, p->name, numbers, p->name + len);
+    if (len + strlen(p->name + len) + 32 > sizeof(spec))
+        return krctl_fail("%.40s...: %s", p->name, strerror(ENAMETOOLONG));
+    int status = bus_open(&p->session, &dev.base, spec, "pwm", DRIVER_CLASS_PWM, NULL);
+    if (status != KRCTL_OK)
+        return status;
+    device_put_accessor(&p->dev.base);
+    p->dev = dev;
+    p->first = p->channel;
+    p->channel = 0;
+    return DEVICE_OP(&p->dev, info, &p->info) == 0 ? KRCTL_OK : krctl_fail("%s is gone", p->name);
+}
+
+static int open_pwm(struct pwm_s *p)
+{
+    int status = bus_open(&p->session, &p->dev.base, p->name, "pwm", DRIVER_CLASS_PWM, NULL);
+    error_t err;
 
     if (status != KRCTL_OK)
         return status;
-    status = bus_open(&p->session, &p->dev.base, p->name, "pwm", DRIVER_CLASS_PWM, NULL);
-    if (status == KRCTL_OK)
-        err = DEVICE_OP(&p->dev, info, &p->info);
-    if (status == KRCTL_OK && err == 0 && p->channel >= p->info.channels)
-        status = krctl_fail("%s has no channel %" PRIu64 ", it has %" PRIu32, p->name, p->channel,
+    err = DEVICE_OP(&p->dev, info, &p->info);
+    if (err != 0)
+        return fail(p, err);
+    if (p->info.channels == 0)
+        return open_channels(p, p->command == &pwm_get && !p->one);
+    return p->channel < p->info.channels
+               ? KRCTL_OK
+               : krctl_fail("%s has no channel %" PRIu64 ", it has %" PRIu32, p->name, p->channel,
                             p->info.channels);
+}
+
+static int perform(struct pwm_s *p, int (*body)(struct pwm_s *p))
+{
+    int status = session_open(&p->session, p->backend);
+
+    if (status != KRCTL_OK)
+        return status;
+    status = open_pwm(p);
     if (status == KRCTL_OK)
-        status = err == 0 ? body(p) : fail(p, err);
+        status = body(p);
     status = bus_end(&p->session, status);
     device_put_accessor(&p->dev.base);
     session_close(&p->session);
@@ -88,7 +129,7 @@ static void describe(char *text, size_t size, const struct pwm_s *p,
     double period = (double)state->period_ns, duty = (double)state->duty_ns;
 
     snprintf(text, size, "%s %" PRIu64 ": %.6g Hz, period %.6g us, duty %.4g %%, %.6g us, %s, %s",
-             p->info.chip, p->channel, period > 0 ? 1e9 / period : 0, period / 1e3,
+             p->info.chip, p->first + p->channel, period > 0 ? 1e9 / period : 0, period / 1e3,
              period > 0 ? 100 * duty / period : 0, duty / 1e3,
              state->inverted ? "inversed" : "normal", state->enabled ? "on" : "off");
 }
@@ -106,7 +147,7 @@ static void print(struct pwm_s *p, const struct dev_pwm_state_s *state)
     bytes_printf(out, "{\"chip\":");
     bytes_json(out, p->info.chip);
     bytes_printf(out, ",\"channel\":%" PRIu64 ",\"period_ns\":%" PRIu64 ",\"duty_ns\":%" PRIu64,
-                 p->channel, state->period_ns, state->duty_ns);
+                 p->first + p->channel, state->period_ns, state->duty_ns);
     bytes_printf(out, ",\"inverted\":%s,\"enabled\":%s}\n", state->inverted ? "true" : "false",
                  state->enabled ? "true" : "false");
 }
