@@ -196,24 +196,21 @@ void session_call_begin(struct session_s *s, struct dev_request_s *rq)
     s->called = true;
 }
 
-bool session_call_wait(struct session_s *s, struct dev_request_s *rq)
+bool session_call_wait(struct session_s *s)
 {
-    (void)rq;
     while (s->called && !s->over)
         kroutine_runtime_wait(s->runtime, -1);
     return !s->called;
 }
 
-error_t session_call_stop(struct session_s *s, struct dev_request_s *rq, error_t canceled)
+error_t session_call_stop(struct session_s *s, error_t canceled)
 {
-    if (canceled == 0) {
+    if (canceled == 0)
         s->called = false;
-        return -ECANCELED;
-    }
-    /* The kernel has it, and gives it back in its own time. */
+    /* Otherwise the kernel has it, and gives it back in its own time. */
     while (s->called)
         kroutine_runtime_wait(s->runtime, -1);
-    return rq->error;
+    return -ECANCELED;
 }
 
 int session_run(struct session_s *s)

@@ -80,18 +80,17 @@ error_t session_try_port(struct session_s *s, struct device_accessor_s *acc, con
 /*
  * One request after the other, for commands that are a list of steps: submits `rq`, of an open
  * accessor, serves the runtime until it is over, and has its error. When the session ends meanwhile
- * - a signal, the time-out - the request is taken back: -ECANCELED, and s->over is true.
+ * - a signal, the time-out - the request is taken back, or waited for: -ECANCELED, s->over is true.
  * Not from a handler.
  */
 #define SESSION_CALL(s, acc, rq)                                                                   \
     (session_call_begin((s), &(rq)->base), DEVICE_OP((acc), request, (rq)),                        \
-     session_call_wait((s), &(rq)->base)                                                           \
-         ? (error_t)(rq)->error                                                                    \
-         : session_call_stop((s), &(rq)->base, DEVICE_OP((acc), cancel, (rq))))
+     session_call_wait((s)) ? (error_t)(rq)->error                                                 \
+                            : session_call_stop((s), DEVICE_OP((acc), cancel, (rq))))
 
 void session_call_begin(struct session_s *s, struct dev_request_s *rq);
-bool session_call_wait(struct session_s *s, struct dev_request_s *rq); /* false: has to stop */
-error_t session_call_stop(struct session_s *s, struct dev_request_s *rq, error_t canceled);
+bool session_call_wait(struct session_s *s); /* false: has to stop */
+error_t session_call_stop(struct session_s *s, error_t canceled);
 
 /* Now, in ns: since some start, and since 1970. */
 uint64_t session_now(struct session_s *s);

@@ -77,7 +77,7 @@ def wrong(_):
     contains(fails("xfer", LOOP, "123", expected=2), "'123'")
     contains(fails("xfer", "sim-spi:test.0?chop=1", "00"), "chop", "krctl drivers")
     contains(fails("xfer", "77.9", "00"), "krctl list --class spi")
-    equal(fails("xfer", LOOP + "?latency=3000000000", "00", "-t", "50ms", expected=3), "")
+    equal(fails("xfer", LOOP + "?latency=400000000", "00", "-t", "50ms", expected=3), "")
 
 
 @case("info: the settings of a chip select")

@@ -143,6 +143,48 @@ START_TEST(registers_of_smbus)
 }
 END_TEST
 
+/* --- spi, pwm --- */
+
+START_TEST(spi)
+{
+    char other[64];
+
+    ck_assert_int_eq(KRCTL(&krctl_spi, "xfer", named("KT_SPI_FLASH"), "9f", "--read", "3"),
+                     KRCTL_OK);
+    ck_assert_str_eq(krctl_printed, "ef 40 14\n");
+    ck_assert_int_eq(
+        KRCTL(&krctl_spi, "xfer", named("KT_SPI_LOOP0"), "-m", "3", "-s", "1M", "01 02", "fe"),
+        KRCTL_OK);
+    ck_assert_str_eq(krctl_printed, "01 02 fe\n");
+    /* By its number, and as a spec. */
+    snprintf(other, sizeof(other), "spi:%s", named("KT_SPI_LOOP0") + strlen("/dev/spidev"));
+    ck_assert_int_eq(KRCTL(&krctl_spi, "xfer", other, "5a"), KRCTL_OK);
+    ck_assert_str_eq(krctl_printed, "5a\n");
+    ck_assert_int_eq(KRCTL(&krctl_spi, "info", other + strlen("spi:")), KRCTL_OK);
+    krctl_has("messages of up to 4096 bytes");
+}
+END_TEST
+
+/* What was set is gone afterwards. */
+START_TEST(pwm)
+{
+    const char *chip = strrchr(named("KT_PWM_19"), '/') + 1;
+    char before[256];
+
+    ck_assert_int_eq(KRCTL(&krctl_pwm, "get", chip), KRCTL_OK);
+    snprintf(before, sizeof(before), "%s", krctl_printed);
+    ck_assert_int_eq(KRCTL(&krctl_pwm, "set", chip, "hz=100", "duty=25%", "-jq", "-p", "10ms"),
+                     KRCTL_OK);
+    krctl_has("\"channel\":0,\"period_ns\":10000000,\"duty_ns\":2500000");
+    krctl_has("\"enabled\":true");
+    ck_assert_int_eq(KRCTL(&krctl_pwm, "get", chip), KRCTL_OK);
+    ck_assert_str_eq(krctl_printed, before);
+    ck_assert_int_eq(KRCTL(&krctl_pwm, "get", named("KT_PWM_OWN") + strlen("/sys/class/pwm/")),
+                     KRCTL_OK);
+    krctl_has(" 1: ");
+}
+END_TEST
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("krctl_buses");
@@ -152,5 +194,7 @@ Suite *kt_suite(void)
     kt_add(s, scan, 10);
     kt_add(s, registers, 10);
     kt_add(s, registers_of_smbus, 10);
+    kt_add(s, spi, 10);
+    kt_add(s, pwm, 10);
     return s;
 }
