@@ -172,7 +172,7 @@ START_TEST(pwm)
     char before[256];
 
     ck_assert_int_eq(KRCTL(&krctl_pwm, "get", chip), KRCTL_OK);
-    snprintf(before, sizeof(before), "%s", krctl_printed);
+    snprintf(before, sizeof(before), "%.255s", krctl_printed);
     ck_assert_int_eq(KRCTL(&krctl_pwm, "set", chip, "hz=100", "duty=25%", "-jq", "-p", "10ms"),
                      KRCTL_OK);
     krctl_has("\"channel\":0,\"period_ns\":10000000,\"duty_ns\":2500000");
