@@ -144,7 +144,9 @@ static void pass(unsigned ms)
 
 START_TEST(clock_runs)
 {
-    const int64_t set = INT64_C(1709251199); /* 2024-02-29 23:59:59 */
+    /* The last second of 2024-02-28: QEMU's chip takes one register after the other, and makes
+       another day of the 29th when the month that it had before, or the year, has none. */
+    const int64_t set = INT64_C(1709164799);
     const char *keys = getenv("KT_I2C_BUS") ? "?chip=ds1338" : "";
     struct op_s op;
     uint64_t begin;

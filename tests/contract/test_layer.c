@@ -280,9 +280,8 @@ START_TEST(late_in_a_pause)
     dev_request_set_timeout(&op.rq, KROUTINE_MSEC(3));
     DEVICE_OP(&mem, request, &op.mem);
     ck_assert_int_eq(op_await(&op, &env), -ETIMEDOUT);
-    /* Virtual time may run away from a bus whose thread is real. */
-    if (kt_backend != KROUTINE_BACKEND_SIM || world.mode != BUS_THREAD)
-        ck_assert_uint_eq(op.mem.size, 32);
+    ck_assert_uint_gt(op.mem.size, 0);
+    ck_assert_uint_lt(bus_refused(), 26); /* the driver has not given up by itself */
     close_chip();
 }
 END_TEST
