@@ -110,7 +110,7 @@ START_TEST(all_small_ones)
         for (unsigned align = 1; align <= 8 && align <= bytes; align *= 2) {
             struct kr_spi_limits_s limits = {bytes, align, 3, "x"};
 
-            for (unsigned seed = 0; seed < 60; seed++) {
+            for (unsigned seed = 0; seed < kt_count(60); seed++) {
                 begin();
                 for (unsigned i = 0; i < 5; i++) {
                     uint8_t b = bits[(seed + i) % 3];
