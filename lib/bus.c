@@ -81,6 +81,20 @@ static void activate(struct kr_bus_s *bus, struct kr_bus_port_s *port, struct de
     bus->active_port = port;
 }
 
+static void tell_closers(struct kr_bus_s *bus)
+{
+    if (bus->closing)
+        pthread_cond_broadcast(&bus->quiet);
+}
+
+static void deactivate(struct kr_bus_s *bus)
+{
+    bus->active->rq_state = DEV_RQ_IDLE;
+    bus->active = NULL;
+    bus->active_port = NULL;
+    tell_closers(bus);
+}
+
 static bool is_late(struct kr_bus_s *bus, const struct dev_request_s *rq)
 {
     return rq->expires && rq->expires <= kr_clock_now(kr_bus_clock(bus));
@@ -97,12 +111,6 @@ struct dev_request_s *kr_bus_take(struct kr_bus_s *bus, struct kr_bus_port_s **p
     if (!*err)
         activate(bus, *port, rq);
     return rq;
-}
-
-static void tell_closers(struct kr_bus_s *bus)
-{
-    if (bus->closing)
-        pthread_cond_broadcast(&bus->quiet);
 }
 
 static void end(struct kr_bus_port_s *port, struct dev_request_s *rq, error_t err)
@@ -142,11 +150,8 @@ void kr_bus_execute(struct kr_bus_s *bus, struct kr_bus_port_s *port)
 void kr_bus_finish(struct kr_bus_s *bus, struct kr_bus_port_s *port, struct dev_request_s *rq,
                    error_t err)
 {
-    if (bus->active) {
-        bus->active = NULL;
-        bus->active_port = NULL;
-        tell_closers(bus);
-    }
+    if (bus->active)
+        deactivate(bus);
     end(port, rq, err);
     kr_bus_execute(bus, port);
     bus->busy = false;
@@ -324,22 +329,24 @@ static void arm(struct kr_bus_s *bus, struct device_s *dev)
 
 /* --- requests --- */
 
-/* The caller waits for this request, and nobody else uses the bus: it is performed here. */
+/* The caller waits for this request, and nobody else uses the bus: it is performed here. Its
+   handler is that of the wait, which is nobody's to wait for. */
 static void perform_here(struct kr_bus_s *bus, struct kr_bus_port_s *port, struct dev_request_s *rq)
 {
-    error_t err;
     bool more;
 
     bus->busy = true;
     activate(bus, port, rq);
     pthread_mutex_unlock(&bus->lock);
-    err = perform(port, rq);
+    rq->error = (int16_t)perform(port, rq);
     pthread_mutex_lock(&bus->lock);
-    kr_bus_finish(bus, port, rq, err);
+    deactivate(bus);
+    bus->busy = false;
     more = bus->levels;
     pthread_mutex_unlock(&bus->lock);
     if (more)
         pthread_cond_signal(&bus->work);
+    kr_request_done_waited(rq);
 }
 
 void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq)

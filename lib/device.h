@@ -134,6 +134,11 @@ extern const struct driver_pwm_s kr_pwm_front;
 extern const struct driver_mem_s kr_mem_front;
 extern const struct driver_valio_s kr_valio_front;
 
+/* --- request.c --- */
+
+/* As dev_request_done, for the request that the calling thread waits for: kr_self.waiting. */
+void kr_request_done_waited(struct dev_request_s *rq);
+
 /* --- irq.c --- */
 
 /* Inside the device. */

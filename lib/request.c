@@ -281,17 +281,24 @@ static KROUTINE_EXEC(wake_waiter)
 {
     struct done_wait_s *wait = (struct done_wait_s *)kr->target.cpu;
 
-    (void)flags;
     pthread_mutex_lock(&wait->lock);
     wait->done = true;
     pthread_cond_signal(&wait->cond);
     pthread_mutex_unlock(&wait->lock);
 }
 
+void kr_request_done_waited(struct dev_request_s *rq)
+{
+    KR_CHECK(kr_check_end_slow(rq, NULL));
+    kr_store_release(&rq->kr.mark, 0);
+    kr_self.waiting = NULL;
+}
+
 error_t dev_request_wait(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     struct done_wait_s wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
     struct dev_request_s *outer = kr_self.waiting;
+    bool over;
     error_t err;
 
     if (on_reactor(acc)) {
@@ -303,11 +310,14 @@ error_t dev_request_wait(const struct device_accessor_s *acc, struct dev_request
     rq->kr.target.cpu = (uintptr_t)&wait; /* unused by this policy; pvdata is the caller's */
     kr_self.waiting = rq;
     err = kr_request_submit(acc, rq);
+    over = kr_self.waiting != rq;
     kr_self.waiting = outer;
     if (err) {
         rq->error = (int16_t)err;
         return err;
     }
+    if (over)
+        return rq->error;
     pthread_mutex_lock(&wait.lock);
     while (!wait.done)
         pthread_cond_wait(&wait.cond, &wait.lock);

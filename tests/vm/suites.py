@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What tests/vm/run runs: in which machines, on which kernels, how long at most."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 KERNELS = ("6.1", "6.12")
 
@@ -151,6 +151,12 @@ RASPI = Machine(
     kernels=("6.12",),
 )  # fmt: skip
 
+# One processor of it: for benchmarks, as the others are no faster than one on a small machine.
+RASPI_ONE = replace(RASPI, name="raspi-one", append=RASPI.append + " maxcpus=1")
+# Whose clock counts instructions, 2 ns each.
+RASPI_COUNTED = replace(RASPI_ONE, name="raspi-counted",
+                        devices=(*RASPI.devices, "-icount", "shift=1,sleep=off"))  # fmt: skip
+
 CHAR = (
     "char_cancel char_close char_end char_file char_frame char_read char_record "
     "char_timeout char_wait char_write timer timer_clock"
@@ -237,6 +243,10 @@ SUITES = [
     Suite("raspi-chips", RASPI, contract(["chips_bus"]), build="arm64", through="raspi", time=60),
     Suite("raspi-krctl", RASPI, ("tests/vm/test_krctl_buses --tap",), build="arm64", through="raspi",
           time=60),
+    *(Suite(name, machine, tuple(f"tests/bench/bench_i2c 21 {b}" for b in BACKENDS),
+            build="arm64", through="raspi", limit=100, time=200, named=True)
+      for name, machine in (("bench-i2c", RASPI), ("bench-i2c-one", RASPI_ONE),
+                            ("bench-i2c-counted", RASPI_COUNTED))),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
