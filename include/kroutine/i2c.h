@@ -67,7 +67,7 @@ struct dev_i2c_rq_s {
     uint8_t flags;   /* enum dev_i2c_flags_e, or-ed */
     uint8_t retries; /* again when the bus was lost, or the address not acknowledged */
     union {
-        struct {
+        __extension__ struct {
             struct dev_i2c_transfer_s *list;
             uint16_t count; /* of `list`, not 0 */
             uint16_t done;  /* out: transfers that are known to have ended well */
