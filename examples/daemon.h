@@ -5,7 +5,8 @@
  * program may be plain variables.
  *
  * SIGINT and SIGTERM are blocked and read from a signalfd(2), which is a device like any other, so
- * that they arrive in a handler too and never in the middle of something.
+ * that they arrive in a handler too and never in the middle of something. So is SIGHUP in a program
+ * that has set self.on_hangup.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -23,8 +24,9 @@ static struct {
     struct device_char_s signals;
     struct dev_char_rq_s read_signal;
     struct signalfd_siginfo signal;
-    int status; /* of the process */
-    bool done;  /* daemon_run returns */
+    void (*on_hangup)(void); /* SIGHUP; NULL: it kills, as it does */
+    int status;              /* of the process */
+    bool done;               /* daemon_run returns */
 } self;
 
 /* From any handler: the program ends with this status. */
@@ -34,12 +36,25 @@ static inline void daemon_stop(int status)
     self.done = true;
 }
 
+static inline void daemon_read_signal(void)
+{
+    self.read_signal.type = DEV_CHAR_READ;
+    self.read_signal.data = (uint8_t *)&self.signal;
+    self.read_signal.size = sizeof(self.signal);
+    DEVICE_OP(&self.signals, request, &self.read_signal);
+}
+
 static KROUTINE_EXEC(daemon_signalled)
 {
     (void)kr;
     (void)flags;
-    if (self.read_signal.error == 0)
+    if (self.read_signal.error != 0)
+        return;
+    if (self.signal.ssi_signo == SIGHUP)
+        self.on_hangup();
+    else
         daemon_stop(self.status);
+    daemon_read_signal();
 }
 
 static inline bool daemon_get_char(struct device_char_s *dev, const char *spec)
@@ -68,6 +83,8 @@ static inline int daemon_start(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    if (self.on_hangup)
+        sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
 
     kroutine_runtime_config_init(&config);
@@ -77,10 +94,7 @@ static inline int daemon_start(void)
         self.tree = kroutine_runtime_devices(self.runtime);
         if (daemon_adopt(&self.signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK))) {
             dev_char_rq_init(&self.read_signal, daemon_signalled);
-            self.read_signal.type = DEV_CHAR_READ;
-            self.read_signal.data = (uint8_t *)&self.signal;
-            self.read_signal.size = sizeof(self.signal);
-            DEVICE_OP(&self.signals, request, &self.read_signal);
+            daemon_read_signal();
             return 0;
         }
     }
