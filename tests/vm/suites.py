@@ -247,6 +247,8 @@ SUITES = [
             build="arm64", through="raspi", limit=100, time=200, named=True)
       for name, machine in (("bench-i2c", RASPI), ("bench-i2c-one", RASPI_ONE),
                             ("bench-i2c-counted", RASPI_COUNTED))),
+    Suite("raspi-sensord", RASPI, ("tests/vm/test_sensord --tap",), build="arm64", through="raspi",
+          limit=100, time=100),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
     # The others of its programs have the suites after it.
     Suite("arm64-contract", ARM64, tests="contract", without=("gpio",), build="arm64", limit=200,
