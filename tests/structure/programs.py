@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Compiles and runs every program that the documentation shows, and reports each as a TAP case.
 
-A program is a literal block of the EXAMPLES section of a man page, or a fenced C block of the
-README, that defines main. It must compile without a warning, end within the time limit and exit
-with 0. What kroutine-drivers(7) shows of the driver edu, and of the drivers of examples/drivers,
-must be in their source, which the build compiles. The SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds
-every prototype that has drifted.
+A program is a literal block of the EXAMPLES section of a man page, of any section of the tutorial,
+or a fenced C block of the README, that defines main. It must compile without a warning, end within
+the time limit and exit with 0. What kroutine-drivers(7) shows of the driver edu and of those of
+examples/drivers, and the tutorial of sensord, must be in their sources, which the build compiles. The
+SYNOPSIS of each page of section 3 must compile too, beside the headers: that finds every prototype
+that has drifted.
 
 usage: programs.py COMPILER OUTPUT-FOLDER LINK-FLAG...
 """
@@ -21,6 +22,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIME_LIMIT = 30
+TUTORIAL = "kroutine-tutorial.7"
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 
@@ -62,6 +64,12 @@ class Page(html.parser.HTMLParser):
             self.sections[self.title] += data
 
 
+def rendered(path):
+    done = subprocess.run(["mandoc", "-T", "html", str(path)], check=True, capture_output=True,
+                          text=True, encoding="utf-8")
+    return Page(done.stdout)
+
+
 def defines_main(code):
     return re.search(r"^(int\s+)?main\s*\(", code, re.M) is not None
 
@@ -72,10 +80,11 @@ def man_cases():
         text = path.read_text(encoding="utf-8")
         if text.startswith(".so ") or re.search(r"^\.so ", text, re.M):
             continue  # an alias
-        done = subprocess.run(["mandoc", "-T", "html", str(path)], check=True,
-                              capture_output=True, text=True, encoding="utf-8")
-        page = Page(done.stdout)
-        for index, code in enumerate(filter(defines_main, page.literals.get("EXAMPLES", []))):
+        page = rendered(path)
+        literals = page.literals.get("EXAMPLES", [])
+        if path.name == TUTORIAL:
+            literals = [code for section in page.literals.values() for code in section]
+        for index, code in enumerate(filter(defines_main, literals)):
             yield f"{path.name} program {index + 1}", code, True
         synopsis = page.sections.get("SYNOPSIS", "")
         if path.suffix == ".3":
@@ -103,19 +112,28 @@ def readme_cases():
         yield f"README.md program {index + 1}", code, True
 
 
-def excerpt_cases():
-    """Yields (name, None or what went wrong) of code that is shown from the tree."""
-    done = subprocess.run(["mandoc", "-T", "html", str(ROOT / "man" / "kroutine-drivers.7")],
-                          check=True, capture_output=True, text=True, encoding="utf-8")
-    page = Page(done.stdout)
+def excerpts():
+    """Yields (page, folder of what it is from, code) of what is shown of sources."""
+    drivers = rendered(ROOT / "man" / "kroutine-drivers.7").literals
     for section, folder in ("DRIVERS OF HARDWARE", "backends/edu"), \
                            ("A DRIVER ON TOP OF ANOTHER", "examples/drivers"):
+        for code in drivers[section]:
+            yield "kroutine-drivers.7", folder, code
+    for section in rendered(ROOT / "man" / TUTORIAL).literals.values():
+        for code in section:
+            # Commands of a shell and paths are no C; settings of the unit are its own.
+            if not defines_main(code) and re.search(r"[;{}]$|^Type=", code, re.M):
+                yield TUTORIAL, "examples/sensord", code
+
+
+def excerpt_cases():
+    """Yields (name, None or what went wrong) of code that is shown from sources."""
+    for index, (page, folder, code) in enumerate(excerpts()):
         known = [" ".join(path.read_text(encoding="utf-8").split())
-                 for path in sorted((ROOT / folder).glob("*.[ch]"))]
-        for index, code in enumerate(page.literals[section]):
-            here = any(" ".join(code.split()) in text for text in known)
-            problem = None if here else f"not in {folder} any more:\n" + code
-            yield f"kroutine-drivers.7 excerpt {index + 1} of {folder}", problem
+                 for path in sorted((ROOT / folder).iterdir()) if path.is_file()]
+        here = any(" ".join(code.split()) in text for text in known)
+        problem = None if here else f"not in {folder} any more:\n" + code
+        yield f"{page} excerpt {index + 1}", problem
 
 
 def run_case(case, compiler, folder, link):
