@@ -24,6 +24,8 @@
 
 /* The size field of an ioctl's number has _IOC_SIZEBITS; SPI_MSGSIZE(N) is 0 where it overflows. */
 #define LIST_MAX (((1u << _IOC_SIZEBITS) - 1) / sizeof(struct spi_ioc_transfer))
+/* SPI_IOC_MESSAGE(N), which takes the size of an array of N: a variable one where N is. */
+#define MESSAGE(n) _IOC(_IOC_WRITE, SPI_IOC_MAGIC, 0, (n) * sizeof(struct spi_ioc_transfer))
 
 /* What spidev_message() rounds each transfer up to in its buffer: ARCH_DMA_MINALIGN. A 32-bit
    program may run on a 64-bit kernel. */
@@ -189,7 +191,7 @@ static error_t message(struct spi_s *s, struct dev_spi_rq_s *rq)
         return err;
     if (!n)
         return -EMSGSIZE; /* not even a word */
-    moved = ioctl(s->fd, SPI_IOC_MESSAGE(n), s->list);
+    moved = ioctl(s->fd, MESSAGE(n), s->list);
     if (moved < 0)
         return failed();
     rq->done += (unsigned)moved;
