@@ -32,18 +32,18 @@ static inline error_t kr_i2c_part_ended(const struct kr_bus_port_s *port, struct
     return end < rq->count ? KR_BUS_MORE : 0;
 }
 
-/* --- scans: scan.spare counts the addresses that were asked --- */
+/* --- scans: scan.asked counts the addresses that were asked --- */
 
 static inline void kr_i2c_scan_begin(struct dev_i2c_rq_s *rq)
 {
-    rq->scan.spare = 0;
+    rq->scan.asked = 0;
     for (unsigned i = 0; i < 4; i++)
         rq->scan.found[i] = rq->scan.held[i] = 0;
 }
 
 static inline unsigned kr_i2c_scan_address(const struct dev_i2c_rq_s *rq)
 {
-    return rq->scan.first + (unsigned)rq->scan.spare;
+    return rq->scan.first + (unsigned)rq->scan.asked;
 }
 
 /* Whether the address is asked by a read: AUTO as i2cdetect(8) and, for EEPROMs, whose contents a
@@ -63,7 +63,7 @@ static inline error_t kr_i2c_scan_next(struct dev_i2c_rq_s *rq, bool found, bool
 
     rq->scan.found[addr / 32] |= (uint32_t)found << addr % 32;
     rq->scan.held[addr / 32] |= (uint32_t)held << addr % 32;
-    rq->scan.spare++;
+    rq->scan.asked++;
     return addr < rq->scan.last ? KR_BUS_MORE : 0;
 }
 

@@ -59,14 +59,15 @@ enum dev_i2c_scan_e {
    error: 0; -EHOSTUNREACH nobody acknowledged the address; -EREMOTEIO the chip did not acknowledge
    a byte; -EAGAIN the bus was lost to another master, `retries` included; -EMSGSIZE a transfer, or
    a list without a DEV_I2C_STOP, is longer than the adapter takes (dev_i2c_info_s): nothing was
-   sent; -ENOTSUP the adapter cannot do this; -EINVAL an address or a list that cannot be;
+   sent; -EBUSY a driver of the kernel has the address; -ENOTSUP the adapter cannot do this;
+   -EINVAL an address or a list that cannot be;
    -ETIMEDOUT the time-out of the request, or the bus is held down; -ECANCELED; -ENODEV; -EIO. */
 struct dev_i2c_rq_s {
     DEV_REQUEST_INHERIT;
     uint16_t addr;   /* 7 bits, 0x08 to 0x77 for chips; DEV_I2C_TEN_BIT: 10 bits */
     uint8_t flags;   /* enum dev_i2c_flags_e, or-ed */
     uint8_t retries; /* again when the bus was lost, or the address not acknowledged */
-    union {
+    __extension__ union {
         __extension__ struct {
             struct dev_i2c_transfer_s *list;
             uint16_t count; /* of `list`, not 0 */
@@ -75,9 +76,9 @@ struct dev_i2c_rq_s {
         struct {
             uint8_t first, last; /* addresses */
             uint8_t how;         /* enum dev_i2c_scan_e */
-            uint8_t spare;
-            uint32_t found[4]; /* out: bit n % 32 of found[n / 32]: address n acknowledged */
-            uint32_t held[4];  /* out, likewise: a driver of the kernel has it, it was not asked */
+            uint8_t asked;       /* of the driver: how many it has done with */
+            uint32_t found[4];   /* out: bit n % 32 of found[n / 32]: address n acknowledged */
+            uint32_t held[4]; /* out, likewise: a driver of the kernel has it, it was not asked */
         } scan;
     };
 };
@@ -117,8 +118,8 @@ struct dev_i2c_info_s {
     char name[64];          /* of the adapter, "bcm2835 (i2c@7e804000)" */
     uint32_t bus;           /* number, of /dev/i2c-N */
     uint32_t cap;           /* enum dev_i2c_capability_e, or-ed */
-    uint32_t transfers_max; /* up to a stop */
-    uint32_t size_max;      /* bytes of a transfer */
+    uint32_t transfers_max; /* up to a stop, those joined by DEV_I2C_CONTINUE counting as one */
+    uint32_t size_max;      /* bytes of a transfer, likewise */
 };
 
 /* Operations of the class, by DEVICE_OP. The same table is what a driver fills in (driver.h). */
