@@ -127,7 +127,7 @@ static error_t put(const char *path, const char *text)
 
 START_TEST(chips_of_the_board)
 {
-    uint8_t page[34] = {0x01, 0x20}, back[40], config;
+    uint8_t page[34] = {0x01, 0x20}, back[40], config = 0;
 
     open_bus("KT_I2C_BUS");
     add(&ops[0], (uint8_t[]){1, 0x60}, 2, DEV_I2C_WRITE | DEV_I2C_STOP);
