@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "i2c.h"
+#include "platform.h"
 
 #define BASE "/firmware/devicetree/base"
 

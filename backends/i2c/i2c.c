@@ -13,6 +13,7 @@
 #include <linux/i2c.h>
 
 #include "i2c.h"
+#include "i2c_list.h"
 
 #define ADDRESSES 1024
 

@@ -3,7 +3,7 @@
 #ifndef KR_I2C_H
 #define KR_I2C_H
 
-#include "i2c_list.h"
+#include "kroutine/driver.h"
 
 /* --- find.c: from a name in a spec to an adapter --- */
 
