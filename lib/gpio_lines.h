@@ -73,6 +73,37 @@ error_t kr_lines_start(struct kr_lines_s *l);
 void kr_lines_ready(struct kr_lines_s *l);
 void kr_lines_gone(struct kr_lines_s *l);
 
+/* What drivers do with these: f_use and the operations of their class, f_info and f_line_info left
+   to the driver. `lines(dev)` are those of a device. */
+#define KR_LINES_OPERATIONS(prefix, lines)                                                         \
+    static error_t prefix##_use(struct device_s *dev, enum device_use_e use)                       \
+    {                                                                                              \
+        if (use == DEV_USE_START)                                                                  \
+            return kr_lines_start(lines(dev));                                                     \
+        return use == DEV_USE_STOP ? 0 : -ENOTSUP;                                                 \
+    }                                                                                              \
+    static DEV_GPIO_REQUEST(prefix##_request)                                                      \
+    {                                                                                              \
+        kr_lines_request(lines(acc->dev), rq);                                                     \
+    }                                                                                              \
+    static DEV_GPIO_CANCEL(prefix##_cancel)                                                        \
+    {                                                                                              \
+        return kr_lines_cancel(lines(acc->dev), rq);                                               \
+    }                                                                                              \
+    static DEV_GPIO_SET_MODE(prefix##_set_mode)                                                    \
+    {                                                                                              \
+        return kr_lines_set_mode(lines(acc->dev), io_first, io_last, mask, mode, debounce_us);     \
+    }                                                                                              \
+    static DEV_GPIO_SET_OUTPUT(prefix##_set_output)                                                \
+    {                                                                                              \
+        return kr_lines_set_output(lines(acc->dev), io_first, io_last, set_mask, clear_mask);      \
+    }                                                                                              \
+    static DEV_GPIO_GET_INPUT(prefix##_get_input)                                                  \
+    {                                                                                              \
+        return kr_lines_get_input(lines(acc->dev), io_first, io_last, data);                       \
+    }                                                                                              \
+    struct kr_lines_s
+
 /* --- gpio_spec.c: what the specs of all gpio drivers have in common --- */
 
 /* How the driver finds lines. */

@@ -350,39 +350,14 @@ static void gpiod_free(struct device_s *dev)
     put(of(dev));
 }
 
-static error_t gpiod_use(struct device_s *dev, enum device_use_e use)
-{
-    if (use == DEV_USE_START)
-        return kr_lines_start(of(dev)->lines);
-    return use == DEV_USE_STOP ? 0 : -ENOTSUP;
-}
-
 /* --- class --- */
 
-static DEV_GPIO_REQUEST(gpiod_request)
+static struct kr_lines_s *lines_of(const struct device_s *dev)
 {
-    kr_lines_request(of(acc->dev)->lines, rq);
+    return of(dev)->lines;
 }
 
-static DEV_GPIO_CANCEL(gpiod_cancel)
-{
-    return kr_lines_cancel(of(acc->dev)->lines, rq);
-}
-
-static DEV_GPIO_SET_MODE(gpiod_set_mode)
-{
-    return kr_lines_set_mode(of(acc->dev)->lines, io_first, io_last, mask, mode, debounce_us);
-}
-
-static DEV_GPIO_SET_OUTPUT(gpiod_set_output)
-{
-    return kr_lines_set_output(of(acc->dev)->lines, io_first, io_last, set_mask, clear_mask);
-}
-
-static DEV_GPIO_GET_INPUT(gpiod_get_input)
-{
-    return kr_lines_get_input(of(acc->dev)->lines, io_first, io_last, data);
-}
+KR_LINES_OPERATIONS(gpiod, lines_of);
 
 static DEV_GPIO_INFO(gpiod_info)
 {

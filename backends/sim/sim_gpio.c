@@ -315,39 +315,14 @@ static void sim_gpio_free(struct device_s *dev)
     port_put(port_of(dev));
 }
 
-static error_t sim_gpio_use(struct device_s *dev, enum device_use_e use)
-{
-    if (use == DEV_USE_START)
-        return kr_lines_start(port_of(dev)->lines);
-    return use == DEV_USE_STOP ? 0 : -ENOTSUP;
-}
-
 /* --- class --- */
 
-static DEV_GPIO_REQUEST(sim_gpio_request)
+static struct kr_lines_s *lines_of(const struct device_s *dev)
 {
-    kr_lines_request(port_of(acc->dev)->lines, rq);
+    return port_of(dev)->lines;
 }
 
-static DEV_GPIO_CANCEL(sim_gpio_cancel)
-{
-    return kr_lines_cancel(port_of(acc->dev)->lines, rq);
-}
-
-static DEV_GPIO_SET_MODE(sim_gpio_set_mode)
-{
-    return kr_lines_set_mode(port_of(acc->dev)->lines, io_first, io_last, mask, mode, debounce_us);
-}
-
-static DEV_GPIO_SET_OUTPUT(sim_gpio_set_output)
-{
-    return kr_lines_set_output(port_of(acc->dev)->lines, io_first, io_last, set_mask, clear_mask);
-}
-
-static DEV_GPIO_GET_INPUT(sim_gpio_get_input)
-{
-    return kr_lines_get_input(port_of(acc->dev)->lines, io_first, io_last, data);
-}
+KR_LINES_OPERATIONS(sim_gpio, lines_of);
 
 static DEV_GPIO_INFO(sim_gpio_info)
 {
