@@ -1,75 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /* What the driver i2c makes of sysfs, on a tree of files: the names of adapters. */
-#include "kt.h"
+#include "kt_tree.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "../../backends/i2c/i2c.h"
 
-static char sysfs[128];
+static struct kt_tree_s sysfs;
 static struct kr_i2c_found_s found;
-
-/* Makes the folders of a path below `sysfs`, and the file with this text; NULL: a folder only. */
-static void make(const char *path, const char *text)
-{
-    char whole[300];
-    int fd;
-
-    snprintf(whole, sizeof whole, "%s/%s", sysfs, path);
-    for (char *slash = whole + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(whole, 0777);
-        *slash = '/';
-    }
-    if (!text) {
-        mkdir(whole, 0777);
-        return;
-    }
-    fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-static void join(const char *link, const char *target)
-{
-    char whole[300];
-
-    make(link, NULL);
-    snprintf(whole, sizeof whole, "%s/%s", sysfs, link);
-    rmdir(whole);
-    ck_assert_int_eq(symlink(target, whole), 0);
-}
 
 static void add(unsigned number, const char *name, const char *parent)
 {
     char path[128], target[128];
 
     snprintf(path, sizeof path, "devices/%s/i2c-%u", parent, number);
-    make(path, NULL);
+    kt_tree_make(&sysfs, path, NULL);
     snprintf(path, sizeof path, "class/i2c-dev/i2c-%u/name", number);
-    make(path, name);
+    kt_tree_make(&sysfs, path, name);
     snprintf(path, sizeof path, "class/i2c-dev/i2c-%u/device", number);
     snprintf(target, sizeof target, "../../../devices/%s/i2c-%u", parent, number);
-    join(path, target);
+    kt_tree_link(&sysfs, path, target);
 }
 
 /* i2c-1: a Raspberry Pi; i2c-4 and i2c-5: two of a graphics card with the same name. */
 static void set_up(void)
 {
-    snprintf(sysfs, sizeof sysfs, "%s/i2c%d", kt_folder(), (int)getpid());
+    kt_tree_init(&sysfs, "i2c");
     add(1, "bcm2835 (i2c@7e804000)\n", "3f804000.i2c");
-    make("firmware/devicetree/base/soc/i2c@7e804000", NULL);
-    make("firmware/devicetree/base/aliases/i2c1", "/soc/i2c@7e804000");
-    make("firmware/devicetree/base/__symbols__/i2c_arm", "/soc/i2c@7e804000");
-    make("firmware/devicetree/base/aliases/serial0", "/soc/serial@7e201000");
-    join("devices/3f804000.i2c/i2c-1/of_node",
-         "../../../firmware/devicetree/base/soc/i2c@7e804000");
+    kt_tree_make(&sysfs, "firmware/devicetree/base/soc/i2c@7e804000", NULL);
+    kt_tree_make(&sysfs, "firmware/devicetree/base/aliases/i2c1", "/soc/i2c@7e804000");
+    kt_tree_make(&sysfs, "firmware/devicetree/base/__symbols__/i2c_arm", "/soc/i2c@7e804000");
+    kt_tree_make(&sysfs, "firmware/devicetree/base/aliases/serial0", "/soc/serial@7e201000");
+    kt_tree_link(&sysfs, "devices/3f804000.i2c/i2c-1/of_node",
+                 "../../../firmware/devicetree/base/soc/i2c@7e804000");
     add(4, "card gmbus\n", "pci0/card");
     add(5, "card gmbus\n", "pci0/card5");
-    make("class/i2c-dev/other", NULL);
+    kt_tree_make(&sysfs, "class/i2c-dev/other", NULL);
 }
 
 START_TEST(names)
@@ -93,11 +61,11 @@ START_TEST(names)
 
     set_up();
     for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
-        ck_assert_msg(!kr_i2c_find(&found, sysfs, known[i].text), "%s: %s", known[i].text,
+        ck_assert_msg(!kr_i2c_find(&found, sysfs.root, known[i].text), "%s: %s", known[i].text,
                       kroutine_error_text());
         ck_assert_uint_eq(found.number, known[i].number);
     }
-    ck_assert_int_eq(kr_i2c_find(&found, sysfs, "i2c-1"), 0);
+    ck_assert_int_eq(kr_i2c_find(&found, sysfs.root, "i2c-1"), 0);
     ck_assert_str_eq(found.name, "bcm2835 (i2c@7e804000)");
     ck_assert_str_eq(found.parent, "3f804000.i2c");
     ck_assert_str_eq(found.node, "/soc/i2c@7e804000");
@@ -111,12 +79,12 @@ START_TEST(names_that_are_none)
 
     set_up();
     for (unsigned i = 0; i < sizeof none / sizeof none[0]; i++) {
-        ck_assert_int_eq(kr_i2c_find(&found, sysfs, none[i]), -ENOENT);
+        ck_assert_int_eq(kr_i2c_find(&found, sysfs.root, none[i]), -ENOENT);
         ck_assert_msg(strstr(kroutine_error_text(), "i2c-1 (bcm2835 (i2c@7e804000))"), "%s",
                       kroutine_error_text());
     }
-    ck_assert_int_eq(kr_i2c_find(&found, sysfs, ""), -EINVAL);
-    ck_assert_int_eq(kr_i2c_find(&found, sysfs, "card gmbus"), -EINVAL);
+    ck_assert_int_eq(kr_i2c_find(&found, sysfs.root, ""), -EINVAL);
+    ck_assert_int_eq(kr_i2c_find(&found, sysfs.root, "card gmbus"), -EINVAL);
     ck_assert_msg(strstr(kroutine_error_text(), "i2c-4") && strstr(kroutine_error_text(), "i2c-5"),
                   "%s", kroutine_error_text());
 }
@@ -124,8 +92,8 @@ END_TEST
 
 START_TEST(no_adapter_at_all)
 {
-    snprintf(sysfs, sizeof sysfs, "%s/none", kt_folder());
-    ck_assert_int_eq(kr_i2c_find(&found, sysfs, "1"), -ENOENT);
+    kt_tree_init(&sysfs, "none");
+    ck_assert_int_eq(kr_i2c_find(&found, sysfs.root, "1"), -ENOENT);
     ck_assert_msg(strstr(kroutine_error_text(), "modprobe i2c-dev") &&
                       strstr(kroutine_error_text(), "dtparam=i2c_arm=on"),
                   "%s", kroutine_error_text());

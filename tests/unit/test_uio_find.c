@@ -1,47 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* What the driver uio makes of sysfs, on a tree of files: the names of devices, maps and BARs. */
-#include "kt.h"
+#include "kt_tree.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "../../backends/uio/uio.h"
 
-static char sysfs[128];
+static struct kt_tree_s sysfs;
 static struct kr_uio_found_s found;
-
-/* Makes the folders of a path below `sysfs`, and the file with this text; NULL: a folder only. */
-static void make(const char *path, const char *text)
-{
-    char whole[300];
-    int fd;
-
-    snprintf(whole, sizeof whole, "%s/%s", sysfs, path);
-    for (char *slash = whole + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(whole, 0777);
-        *slash = '/';
-    }
-    if (!text) {
-        mkdir(whole, 0777);
-        return;
-    }
-    fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-static void join(const char *link, const char *target)
-{
-    char whole[300];
-
-    make(link, NULL);
-    snprintf(whole, sizeof whole, "%s/%s", sysfs, link);
-    rmdir(whole);
-    ck_assert_int_eq(symlink(target, whole), 0);
-}
 
 static void make_map(const char *device, unsigned n, const char *addr, const char *size,
                      const char *offset, const char *name)
@@ -49,15 +17,15 @@ static void make_map(const char *device, unsigned n, const char *addr, const cha
     char path[200];
 
     snprintf(path, sizeof path, "class/uio/%s/maps/map%u/addr", device, n);
-    make(path, addr);
+    kt_tree_make(&sysfs, path, addr);
     snprintf(path, sizeof path, "class/uio/%s/maps/map%u/size", device, n);
-    make(path, size);
+    kt_tree_make(&sysfs, path, size);
     snprintf(path, sizeof path, "class/uio/%s/maps/map%u/offset", device, n);
-    make(path, offset);
+    kt_tree_make(&sysfs, path, offset);
     if (!name)
         return;
     snprintf(path, sizeof path, "class/uio/%s/maps/map%u/name", device, n);
-    make(path, name);
+    kt_tree_make(&sysfs, path, name);
 }
 
 /* uio0: a DMA channel of a Raspberry Pi; uio3: a PCI device; uio10, uio11: twins. */
@@ -66,41 +34,43 @@ static void set_up(void)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char size[32];
 
-    snprintf(sysfs, sizeof sysfs, "%s/sys%d", kt_folder(), (int)getpid()); /* of this case */
-    make("class/uio/uio0/name", "dma\n");
+    kt_tree_init(&sysfs, "sys");
+    kt_tree_make(&sysfs, "class/uio/uio0/name", "dma\n");
     snprintf(size, sizeof size, "0x%zx\n", page);
     make_map("uio0", 0, "0x000000003f007000\n", size, "0x500\n", "dma@7e007500\n");
     make_map("uio0", 1, "0x0000000030000000\n", "0x100000\n", "0x0\n", NULL);
-    make("devices/soc/3f007500.dma", NULL);
-    make("bus/platform/drivers/uio_pdrv_genirq", NULL);
-    join("devices/soc/3f007500.dma/subsystem", "../../../bus/platform");
-    join("devices/soc/3f007500.dma/driver", "../../../bus/platform/drivers/uio_pdrv_genirq");
-    join("class/uio/uio0/device", "../../../devices/soc/3f007500.dma");
+    kt_tree_make(&sysfs, "devices/soc/3f007500.dma", NULL);
+    kt_tree_make(&sysfs, "bus/platform/drivers/uio_pdrv_genirq", NULL);
+    kt_tree_link(&sysfs, "devices/soc/3f007500.dma/subsystem", "../../../bus/platform");
+    kt_tree_link(&sysfs, "devices/soc/3f007500.dma/driver",
+                 "../../../bus/platform/drivers/uio_pdrv_genirq");
+    kt_tree_link(&sysfs, "class/uio/uio0/device", "../../../devices/soc/3f007500.dma");
 
-    make("class/uio/uio3/name", "uio_pci_generic\n");
-    make("devices/pci0/0000:00:03.0/resource",
-         "0x00000000fea00000 0x00000000feafffff 0x0000000000040200\n"
-         "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
-         "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
-         "0x00000008fea01080 0x00000008fea010ff 0x0000000000140204\n"
-         "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
-         "0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
-    make("bus/pci/drivers/uio_pci_generic", NULL);
-    join("devices/pci0/0000:00:03.0/subsystem", "../../../bus/pci");
-    join("devices/pci0/0000:00:03.0/driver", "../../../bus/pci/drivers/uio_pci_generic");
-    join("class/uio/uio3/device", "../../../devices/pci0/0000:00:03.0");
-    join("bus/pci/devices/0000:00:03.0", "../../../devices/pci0/0000:00:03.0");
+    kt_tree_make(&sysfs, "class/uio/uio3/name", "uio_pci_generic\n");
+    kt_tree_make(&sysfs, "devices/pci0/0000:00:03.0/resource",
+                 "0x00000000fea00000 0x00000000feafffff 0x0000000000040200\n"
+                 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+                 "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
+                 "0x00000008fea01080 0x00000008fea010ff 0x0000000000140204\n"
+                 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+                 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
+    kt_tree_make(&sysfs, "bus/pci/drivers/uio_pci_generic", NULL);
+    kt_tree_link(&sysfs, "devices/pci0/0000:00:03.0/subsystem", "../../../bus/pci");
+    kt_tree_link(&sysfs, "devices/pci0/0000:00:03.0/driver",
+                 "../../../bus/pci/drivers/uio_pci_generic");
+    kt_tree_link(&sysfs, "class/uio/uio3/device", "../../../devices/pci0/0000:00:03.0");
+    kt_tree_link(&sysfs, "bus/pci/devices/0000:00:03.0", "../../../devices/pci0/0000:00:03.0");
 
-    make("class/uio/uio10/name", "twin\n");
-    make("class/uio/uio11/name", "twin\n");
-    make("bus/pci/devices/0000:00:05.0/class", "0x020000\n");
-    join("bus/pci/devices/0000:00:05.0/driver", "../../drivers/e1000e");
-    make("bus/pci/devices/0000:00:06.0/class", "0x020000\n");
+    kt_tree_make(&sysfs, "class/uio/uio10/name", "twin\n");
+    kt_tree_make(&sysfs, "class/uio/uio11/name", "twin\n");
+    kt_tree_make(&sysfs, "bus/pci/devices/0000:00:05.0/class", "0x020000\n");
+    kt_tree_link(&sysfs, "bus/pci/devices/0000:00:05.0/driver", "../../drivers/e1000e");
+    kt_tree_make(&sysfs, "bus/pci/devices/0000:00:06.0/class", "0x020000\n");
 }
 
 static void expect(const char *name, unsigned number)
 {
-    error_t err = kr_uio_find(&found, sysfs, name);
+    error_t err = kr_uio_find(&found, sysfs.root, name);
 
     ck_assert_msg(err == 0, "%s: %s", name, kroutine_error_text());
     ck_assert_uint_eq(found.number, number);
@@ -164,7 +134,7 @@ END_TEST
 static void expect_text(const char *name, error_t err, const char *text)
 {
     memset(&found, 0x55, sizeof found);
-    ck_assert_int_eq(kr_uio_find(&found, sysfs, name), err);
+    ck_assert_int_eq(kr_uio_find(&found, sysfs.root, name), err);
     ck_assert_msg(strstr(kroutine_error_text(), text) != NULL, "%s: '%s' is not in: %s", name, text,
                   kroutine_error_text());
 }
@@ -176,7 +146,7 @@ START_TEST(what_is_not_there)
     expect_text("twin", -EINVAL, "2 UIO devices are called 'twin'");
     expect_text("0000:00:05.0", -ENOENT, "bound to the driver e1000e");
     expect_text("0000:00:06.0", -ENOENT, "bound to no driver");
-    snprintf(sysfs, sizeof sysfs, "%s/nothing", kt_folder());
+    kt_tree_init(&sysfs, "nothing");
     expect_text("uio0", -ENOENT, "modprobe");
 }
 END_TEST
@@ -188,7 +158,7 @@ START_TEST(a_long_name_is_cut)
     set_up();
     memset(name, 'x', 300);
     name[300] = 0;
-    make("class/uio/uio0/name", name);
+    kt_tree_make(&sysfs, "class/uio/uio0/name", name);
     expect("uio0", 0);
     ck_assert_uint_eq(strlen(found.name), sizeof found.name - 1);
     expect_text(name, -ENOENT, "there is no UIO device");
