@@ -153,9 +153,6 @@ RASPI = Machine(
 
 # One processor of it: for benchmarks, as the others are no faster than one on a small machine.
 RASPI_ONE = replace(RASPI, name="raspi-one", append=RASPI.append + " maxcpus=1")
-# Whose clock counts instructions, 2 ns each.
-RASPI_COUNTED = replace(RASPI_ONE, name="raspi-counted",
-                        devices=(*RASPI.devices, "-icount", "shift=1,sleep=off"))  # fmt: skip
 
 CHAR = (
     "char_cancel char_close char_end char_file char_frame char_read char_record "
@@ -245,8 +242,7 @@ SUITES = [
           time=60),
     *(Suite(name, machine, tuple(f"tests/bench/bench_i2c 21 {b}" for b in BACKENDS),
             build="arm64", through="raspi", limit=100, time=200, named=True)
-      for name, machine in (("bench-i2c", RASPI), ("bench-i2c-one", RASPI_ONE),
-                            ("bench-i2c-counted", RASPI_COUNTED))),
+      for name, machine in (("bench-i2c", RASPI), ("bench-i2c-one", RASPI_ONE))),
     Suite("raspi-sensord", RASPI, ("tests/vm/test_sensord --tap",), build="arm64", through="raspi",
           limit=100, time=100),
     Suite("arm64-unit", ARM64, tests="unit", build="arm64", limit=300, time=900, named=True),
