@@ -97,7 +97,8 @@ void kr_tree_free(struct kr_tree_s *tree);
 const struct driver_s *kr_driver_find(const char *name, size_t length);
 /* Of a spec that a layered driver serves, the driver at the bottom; NULL: a device with a name. */
 const struct driver_s *kr_driver_bottom(const struct driver_s *driver, const char *spec);
-void kr_driver_names(char *text, size_t size); /* "fd, file, tty" */
+/* "fd, file, tty": those that have the class, of DRIVER_CLASS_NONE all. */
+void kr_driver_names(char *text, size_t size, enum driver_class_e cl);
 const void *kr_driver_table(const struct driver_s *driver, enum driver_class_e cl);
 void kr_driver_classes(const struct driver_s *driver, char *text, size_t size); /* "char, uart" */
 

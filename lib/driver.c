@@ -118,14 +118,23 @@ error_t driver_register(const struct driver_s *driver)
     return err;
 }
 
-void kr_driver_names(char *text, size_t size)
+/* Names are whole: what has no room, and what comes after it, is told by "...". */
+void kr_driver_names(char *text, size_t size, enum driver_class_e cl)
 {
+    static const char more[] = ", ...";
     const struct driver_s *driver;
     size_t used = 0;
 
-    text[0] = 0;
-    for (unsigned i = 0; used < size && (driver = driver_get(i)); i++)
+    snprintf(text, size, "none");
+    for (unsigned i = 0; (driver = driver_get(i)); i++) {
+        if (cl != DRIVER_CLASS_NONE && !kr_driver_table(driver, cl))
+            continue;
+        if (used + strlen(", ") + strlen(driver->name) + sizeof(more) > size) {
+            snprintf(text + used, size - used, "%s", more + (used ? 0 : 2));
+            return;
+        }
         used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", driver->name);
+    }
 }
 
 const void *kr_driver_table(const struct driver_s *driver, enum driver_class_e cl)

@@ -221,12 +221,14 @@ static error_t find_by_spec(struct device_s **ret, struct kr_tree_s *tree, const
     size_t prefix = strcspn(text, ":");
     const struct driver_s *driver = kr_driver_find(text, prefix);
     struct device_spec_s *spec;
-    char names[128];
+    char names[160]; /* of an error text of 256 */
     error_t err;
 
     if (!driver) {
-        kr_driver_names(names, sizeof(names));
-        return device_error(-ENOENT, "no driver '%.*s' (drivers: %s)", (int)prefix, text, names);
+        kr_driver_names(names, sizeof(names), cl);
+        return device_error(-ENOENT, "no driver '%.*s' (drivers%s%s: %s)", (int)prefix, text,
+                            cl != DRIVER_CLASS_NONE ? " of class " : "",
+                            cl != DRIVER_CLASS_NONE ? device_class_name(cl) : "", names);
     }
     if (cl != DRIVER_CLASS_NONE && !kr_driver_table(driver, cl))
         return no_class(text, driver, cl);

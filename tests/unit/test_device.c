@@ -132,7 +132,14 @@ START_TEST(what_is_wrong_with_a_path)
     expect("mock:x", DRIVER_CLASS_TIMER, -ENOTSUP,
            "'mock:x' has no class timer (classes: char, uart, mem)");
     expect("timer0", (enum driver_class_e)99, -EINVAL, "no class 99");
-    expect("ty:/dev/x", DRIVER_CLASS_CHAR, -ENOENT, "no driver 'ty' (drivers: fd, file, tty");
+    expect("ty:/dev/x", DRIVER_CLASS_CHAR, -ENOENT,
+           "no driver 'ty' (drivers of class char: fd, file, tty, ");
+    expect("ty:/dev/x", DRIVER_CLASS_TIMER, -ENOENT,
+           "no driver 'ty' (drivers of class timer: timer");
+    expect("ty:/dev/x", DRIVER_CLASS_VALIO, -ENOENT,
+           "no driver 'ty' (drivers of class valio: none)");
+    expect("ty:/dev/x", DRIVER_CLASS_NONE, -ENOENT, "no driver 'ty' (drivers: fd, file, tty, ");
+    ck_assert_msg(strstr(kroutine_error_text(), ", ...)"), "%s", kroutine_error_text());
     expect(":x", DRIVER_CLASS_CHAR, -ENOENT, "no driver ''");
     expect("mock:x?m=1", DRIVER_CLASS_CHAR, -EINVAL, "unknown key 'm' in 'mock:x?m=1' (keys: n)");
     expect("mock:x?n=9x", DRIVER_CLASS_CHAR, -EINVAL, "n=9x: not a number");
