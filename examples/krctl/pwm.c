@@ -268,6 +268,7 @@ static bool period(const char *text, struct pwm_s *p)
     return parse_time(text, &p->state.period_ns) && p->state.period_ns > 0;
 }
 
+/* Per cent, "40%" or, as in specs, "40"; a time has a unit. */
 static bool duty(const char *text, struct pwm_s *p)
 {
     char digits[32];
@@ -276,11 +277,11 @@ static bool duty(const char *text, struct pwm_s *p)
 
     if (len == 0 || len >= sizeof(digits))
         return false;
-    if (text[len - 1] != '%') {
+    if (strchr(text, 's') != NULL) {
         p->params |= DEV_PWM_DUTY;
         return parse_time(text, &p->state.duty_ns) && (text[0] == '0' || p->state.duty_ns > 0);
     }
-    snprintf(digits, sizeof(digits), "%.*s", (int)len - 1, text);
+    snprintf(digits, sizeof(digits), "%.*s", (int)len - (text[len - 1] == '%'), text);
     if (!krctl_number(digits, 0, 100, &percent))
         return false;
     p->part = percent / 100;
@@ -311,7 +312,7 @@ static const struct {
     {"frequency", frequency, "a number of hertz such as 50, 25k or 1.5M"},
     {"hz", frequency, "a number of hertz such as 50, 25k or 1.5M"}, /* as in a spec */
     {"period", period, "a time such as 20ms or 40us"},
-    {"duty", duty, "a part such as 40%, or a time such as 1.5ms"},
+    {"duty", duty, "a part such as 40%, up to 100%, or a time such as 1.5ms"},
     {"polarity", polarity, "normal or inversed"},
     {"enable", enable, "yes or no"},
 };
