@@ -79,10 +79,31 @@ void part_stop(struct part_s *part)
     part->delay = 0;
 }
 
+/* Where the words of strerror(3) are those of networks and files. */
+static const char *words(error_t error)
+{
+    switch (error) {
+    case -EHOSTUNREACH:
+        return "no chip answers at its address";
+    case -EREMOTEIO:
+        return "the chip did not acknowledge";
+    case -ETIMEDOUT:
+        return "no answer in time";
+    case -ENODEV:
+        return "the device is gone";
+    case -ENODATA:
+        return "the other side has closed";
+    case -ENOTSUP:
+        return "the device cannot do this";
+    default:
+        return strerror(-error);
+    }
+}
+
 void part_failed(struct part_s *part, error_t error, bool gone)
 {
     if (!part->failing)
-        say("%s: %s%s", part->name, strerror(-error), gone ? "; it is opened again" : "");
+        say("%s: %s%s", part->name, words(error), gone ? "; it is opened again" : "");
     part->failing = true;
     if (!gone || !part->is_open)
         return;

@@ -347,6 +347,7 @@ def faults(folder):
     wait_for(lambda: int(daemon.ask("status", STATUS)[5]) >= bad + 3, "three failures")
     wait_for(lambda: "sensor: works" in daemon.messages(), "it works again")
     equal(daemon.messages().count("sensor:"), 2, "messages " + daemon.messages())
+    check("sensor: no chip answers" in daemon.messages(), "messages " + daemon.messages())
     check("no temperature" not in daemon.messages(), "three failures are not too many")
     daemon.ask("fault 1000000")
     daemon.until(lambda *status: status == ("unknown", "100", "no temperature"), "full speed")
