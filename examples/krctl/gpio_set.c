@@ -123,8 +123,8 @@ static KROUTINE_EXEC(hold_over)
 
 /* --- start --- */
 
-/* "1", "active", "on": a value for all lines of the word; "0x5", of a word with several lines: a
-   bit for each of them. */
+/* "active", "on": a value for all lines of the word. A number has a bit for each of them, "1" too:
+   of several lines it sets the first, and clears the others. */
 static bool take_value(struct gpio_s *g, unsigned first, const char *text)
 {
     static const char *const words[][2] = {
