@@ -36,6 +36,7 @@ def settings(_):
     equal(held("period=20ms", "duty=0%"), (20000000, 0, False, True))
     equal(held("period=40us", "duty=100%", "polarity=inversed"), (40000, 40000, True, True))
     equal(held("period=1ms", "duty=0", "enable=no"), (1000000, 0, False, False))
+    equal(held("period=1ms", "duty=12.5"), (1000000, 125000, False, True))  # as in specs
     equal(held("frequency=1.5MHz", "duty=50%")[:2], (667, 334))
     # A part of the period that there is.
     facts = json.loads(pwm("set", SPEC + "?hz=1000", "duty=25%", "-jq", "-p", "1ms").out)
