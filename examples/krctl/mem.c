@@ -38,7 +38,9 @@ static int fail(const struct mem_s *m, error_t err)
     case -EROFS:
         return krctl_fail("%s can only be read", m->name);
     case -EHOSTUNREACH:
-        return krctl_fail("%s: no chip answers there", m->name);
+        krctl_fail("%s: no chip answers there", m->name);
+        krctl_hint("krctl i2c scan BUS, which shows who does; addr= of the spec says whom to ask");
+        return KRCTL_FAILED;
     case -EREMOTEIO:
         return krctl_fail("%s: the chip did not acknowledge", m->name);
     default:

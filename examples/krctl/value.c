@@ -45,8 +45,11 @@ static int fail(const struct value_s *v, error_t err)
         return krctl_fail("%s: the clock had no power, and has to be set", v->name);
     if (err == -ERANGE)
         return krctl_fail("%s cannot keep that value", v->name);
-    if (err == -EHOSTUNREACH)
-        return krctl_fail("%s: no chip answers there", v->name);
+    if (err == -EHOSTUNREACH) {
+        krctl_fail("%s: no chip answers there", v->name);
+        krctl_hint("krctl i2c scan BUS, which shows who does; addr= of the spec says whom to ask");
+        return KRCTL_FAILED;
+    }
     return bus_fail(v->name, err);
 }
 
