@@ -70,7 +70,7 @@ static void make_message(struct i2c_msg *msg, const struct dev_i2c_rq_s *rq, uns
         return;
     msg->buf = *room;
     for (; i < next; i++) {
-        if (!(rq->list[i].op & DEV_I2C_READ))
+        if (!(rq->list[i].op & DEV_I2C_READ) && rq->list[i].size)
             memcpy(*room, rq->list[i].out, rq->list[i].size);
         *room += rq->list[i].size;
     }
@@ -88,7 +88,8 @@ static void take_apart(const struct kr_i2c_adapter_s *a, const struct dev_i2c_rq
         if (next - i == 1 || !(rq->list[i].op & DEV_I2C_READ))
             continue;
         for (unsigned j = i; j < next; j++) {
-            memcpy(rq->list[j].data, at, rq->list[j].size);
+            if (rq->list[j].size)
+                memcpy(rq->list[j].data, at, rq->list[j].size);
             at += rq->list[j].size;
         }
     }

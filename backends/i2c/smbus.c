@@ -29,6 +29,8 @@ static struct shape_s shape_of(const struct dev_i2c_rq_s *rq, unsigned from, uns
         *(read ? &s.reads : &s.writes) = true;
         *(read ? &s.in : &s.out) += t->size;
     }
+    if (s.reads && s.writes) /* an address without bytes beside the other one: no call has that */
+        s.other |= !s.in || !s.out;
     return s;
 }
 
