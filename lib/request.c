@@ -254,6 +254,13 @@ static bool over_or_again(void *arg)
     return is_over(wait->rq) || (wait->looks++ && is_in_flight(wait->rq));
 }
 
+/* In an IMMEDIATE handler: what completed that request, this thread, may have others to complete
+   after it, and the one that is waited for be among them. */
+static bool completes_others(void)
+{
+    return kr_self.depth && kr_self.nointr;
+}
+
 error_t dev_request_cancel_wait(const struct device_accessor_s *acc, struct dev_request_s *rq)
 {
     struct cancel_wait_s wait = {.rq = rq};
@@ -263,6 +270,8 @@ error_t dev_request_cancel_wait(const struct device_accessor_s *acc, struct dev_
     if (on_reactor(acc) || kr_thread_runs_here(&rq->kr))
         return -EDEADLK;
     while (kr_request_cancel(acc, rq)) {
+        if (completes_others())
+            return is_over(rq) ? -EBUSY : -EDEADLK;
         wait.looks = 0;
         kr_thread_wait(over_or_again, &wait);
         if (is_over(rq))

@@ -66,7 +66,8 @@ KROUTINE_API void dev_request_set_timeout(struct dev_request_s *rq, uint64_t tim
 /* Cancels, and returns when the request is over: its handler has returned, or will never run.
    0: cancelled, the handler never ran. -EBUSY: the handler has run. -EDEADLK: called from the
    reactor of the device, or from the request's own handler; -EPERM: forked child; nothing done.
-   Blocks for as long as the handler runs. A handler that submits again is cancelled again. */
+   -EDEADLK from an IMMEDIATE handler, if it would have to wait: cancelled, and not over yet. Blocks
+   for as long as the handler runs. A handler that submits again is cancelled again. */
 KROUTINE_API error_t dev_request_cancel_wait(const struct device_accessor_s *acc,
                                              struct dev_request_s *rq);
 

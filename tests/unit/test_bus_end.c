@@ -58,6 +58,74 @@ START_TEST(cancel_and_wait_for_the_end)
 }
 END_TEST
 
+static error_t answer;
+
+static void cancel_next(struct op_s *op)
+{
+    kt_await(NULL, !kt_get(&op[1].stamp)); /* submitted */
+    kt_sleep_ms(op->rq.pvuint);
+    answer = dev_request_cancel_wait(&a.base, &op[1].rq.base);
+}
+
+/* The handler that it would wait for comes after the one that it is called from, on this thread. */
+START_TEST(waiting_in_a_handler_for_the_next_one)
+{
+    set_up();
+    open_device(&b, "held:0/b");
+    submit(&b, 2);
+    await_inside(0);
+    ops[0].then = cancel_next;
+    submit(&a, 0);
+    submit(&a, 1);
+    device_put_accessor(&a.base);
+    ck_assert_int_eq(answer, -EDEADLK);
+    expect(0, -ECANCELED);
+    expect(1, -ECANCELED);
+    permit(0, 1);
+    expect(2, 0);
+    tear_down();
+}
+END_TEST
+
+/* The bus thread is in a handler, and the time is up of the request that is cancelled there. */
+START_TEST(waiting_on_the_bus_thread_for_one_that_was_late)
+{
+    set_up();
+    ops[0].then = cancel_next;
+    ops[0].rq.pvuint = 100;
+    kt_set(&ops[1].stamp, 1);
+    dev_request_set_timeout(&ops[1].rq.base, KROUTINE_MSEC(1));
+    submit(&a, 0);
+    permit(0, 1);
+    kt_await(NULL, kt_get(&ops[0].stamp));
+    submit(&a, 1);
+    kt_set(&ops[1].stamp, 0);
+    expect(0, 0);
+    if (answer) {
+        ck_assert_int_eq(answer, -EDEADLK);
+        expect(1, -ETIMEDOUT);
+    }
+    tear_down();
+}
+END_TEST
+
+/* What can be taken back is, also there. */
+START_TEST(cancelling_in_a_handler_what_waits)
+{
+    set_up();
+    ops[0].then = cancel_next;
+    answer = 1;
+    submit(&a, 0);
+    await_inside(0);
+    submit(&a, 1);
+    permit(0, 1);
+    expect(0, 0);
+    ck_assert_int_eq(answer, 0);
+    ck_assert_uint_eq(kt_get(&ops[1].done), 0);
+    tear_down();
+}
+END_TEST
+
 /* Those that wait end in time; the active one when it comes back, at the next of its parts. */
 START_TEST(a_time_out_while_the_bus_is_held)
 {
@@ -283,6 +351,9 @@ Suite *kt_suite(void)
 
     kt_add(s, cancel_in_each_state, 10);
     kt_add(s, cancel_and_wait_for_the_end, 10);
+    kt_add(s, waiting_in_a_handler_for_the_next_one, 10);
+    kt_add(s, waiting_on_the_bus_thread_for_one_that_was_late, 10);
+    kt_add(s, cancelling_in_a_handler_what_waits, 10);
     kt_add(s, a_time_out_while_the_bus_is_held, 10);
     kt_add(s, many_time_outs, 20);
     kt_add(s, a_device_that_goes, 10);
