@@ -175,6 +175,90 @@ START_TEST(many_time_outs)
 }
 END_TEST
 
+/* --- all of it at once --- */
+
+struct load_s {
+    struct op_s op;
+    unsigned seed;
+    unsigned submitted, taken_back;
+};
+
+static unsigned dice(struct load_s *l, unsigned sides)
+{
+    l->seed = l->seed * 1103515245 + 12345;
+    return (l->seed >> 16) % sides;
+}
+
+static void one_of_the_load(struct load_s *l, struct device_i2c_s *acc)
+{
+    struct dev_i2c_rq_s *rq = &l->op.rq;
+    char byte;
+
+    if (dice(l, 3) == 0) {
+        ck_assert_int_eq(dev_i2c_wait_read(acc, 1, &byte, 1), 0);
+        return;
+    }
+    (dice(l, 2) ? dev_i2c_rq_init : dev_i2c_rq_init_immediate)(rq, over);
+    rq->list = l->op.list;
+    rq->count = (uint16_t)(1 + dice(l, 3));
+    kroutine_set_priority(&rq->kr, dice(l, KROUTINE_PRIORITIES));
+    dev_request_set_timeout(&rq->base, dice(l, 2) ? 1 + dice(l, 100000) : 0);
+    l->submitted++;
+    DEVICE_OP(acc, request, rq);
+    for (unsigned spins = dice(l, 2) * dice(l, 3000); spins; spins--)
+        __asm__ volatile("");
+    if (dice(l, 2) && dev_request_cancel_wait(&acc->base, &rq->base) == 0)
+        l->taken_back++;
+    kt_await(NULL, kt_get(&l->op.done) == l->submitted - l->taken_back);
+    ck_assert(rq->error == 0 || rq->error == -ETIMEDOUT || rq->error == -ECANCELED);
+}
+
+/* With a device of its own, that is closed now and then with a request under way. */
+static void *load(void *arg)
+{
+    struct load_s *l = arg;
+    struct device_i2c_s own = {.drv = NULL};
+
+    for (unsigned i = 0; i < kt_count(4000); i++) {
+        if (dice(l, 2)) {
+            one_of_the_load(l, &a);
+            continue;
+        }
+        if (!device_check_accessor(&own.base))
+            open_device(&own, "held:0/own");
+        one_of_the_load(l, &own);
+        if (dice(l, 4))
+            continue;
+        dev_i2c_rq_init_immediate(&l->op.rq, over);
+        l->op.rq.list = l->op.list;
+        l->op.rq.count = 1;
+        l->submitted++;
+        DEVICE_OP(&own, request, &l->op.rq);
+        device_put_accessor(&own.base);
+        kt_await(NULL, kt_get(&l->op.done) == l->submitted - l->taken_back);
+    }
+    device_put_accessor(&own.base);
+    return NULL;
+}
+
+START_TEST(exactly_once)
+{
+    static struct load_s loads[4];
+    pthread_t threads[4];
+
+    set_up();
+    permit(0, 1000000);
+    for (unsigned i = 0; i < 4; i++) {
+        loads[i].seed = i + 1;
+        threads[i] = kt_thread(load, &loads[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        kt_join(threads[i]);
+    ck_assert_uint_eq(kt_get(&gates[0].most), 1);
+    tear_down();
+}
+END_TEST
+
 START_TEST(a_device_that_goes)
 {
     set_up();
@@ -356,6 +440,7 @@ Suite *kt_suite(void)
     kt_add(s, cancelling_in_a_handler_what_waits, 10);
     kt_add(s, a_time_out_while_the_bus_is_held, 10);
     kt_add(s, many_time_outs, 20);
+    kt_add(s, exactly_once, 60);
     kt_add(s, a_device_that_goes, 10);
     kt_add(s, close_waits_for_what_the_kernel_has, 10);
     kt_add_loop(s, close_from_a_handler, 2, NULL, 10);
