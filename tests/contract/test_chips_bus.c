@@ -207,6 +207,82 @@ START_TEST(side_by_side)
 }
 END_TEST
 
+/* --- all of it at once --- */
+
+#define LOADS 4
+
+struct load_s {
+    struct op_s op;
+    uint8_t data[600];
+    unsigned seed;
+};
+
+static unsigned dice(struct load_s *l, unsigned sides)
+{
+    l->seed = l->seed * 1103515245 + 12345;
+    return (l->seed >> 16) % sides;
+}
+
+/* Over exactly once, by its handler or by cancel; and the buffer is the caller's then. */
+static void load_one(struct load_s *l, struct device_mem_s *chip)
+{
+    struct op_s *op = &l->op;
+    bool taken = false, wait = dice(l, 4) == 0, closes = dice(l, 16) == 0;
+
+    op_mem(op, dice(l, 2) ? DEV_MEM_READ : DEV_MEM_WRITE, dice(l, 3000), l->data,
+           1 + dice(l, sizeof(l->data)));
+    if (dice(l, 2))
+        kroutine_init_immediate(&op->rq.kr, op_over);
+    kroutine_set_priority(&op->rq.kr, dice(l, KROUTINE_PRIORITIES));
+    dev_request_set_timeout(&op->rq, dice(l, 2) ? 1 + dice(l, 300000) : 0);
+    if (wait) {
+        error_t err = dev_request_wait(&chip->base, &op->rq);
+
+        ck_assert_msg(err == 0 || err == -ETIMEDOUT, "%d", err);
+        return;
+    }
+    DEVICE_OP(chip, request, &op->mem);
+    for (unsigned spins = dice(l, 2) * dice(l, 5000); spins; spins--)
+        __asm__ volatile("");
+    if (closes)
+        device_put_accessor(&chip->base);
+    else if (dice(l, 2))
+        taken = dev_request_cancel_wait(&chip->base, &op->rq) == 0;
+    kt_await(NULL, kt_get(&op->done) == !taken);
+    memset(l->data, 0x55, sizeof(l->data));
+}
+
+static void *load(void *arg)
+{
+    struct load_s *l = arg;
+    struct device_mem_s chip = {.drv = NULL};
+
+    for (unsigned i = 0; i < kt_count(100); i++) {
+        if (!device_check_accessor(&chip.base))
+            ck_assert_int_eq(
+                open_chip(&chip.base, "at24", "?addr=0x50&size=4096&page=32", DRIVER_CLASS_MEM), 0);
+        load_one(l, &chip);
+    }
+    device_put_accessor(&chip.base);
+    return NULL;
+}
+
+START_TEST(requests_cancels_and_closes)
+{
+    static struct load_s loads[LOADS];
+    pthread_t threads[LOADS];
+
+    open_bus(KT_THREADS);
+    for (unsigned i = 0; i < LOADS; i++) {
+        loads[i].seed = i + 1;
+        threads[i] = kt_thread(load, &loads[i]);
+    }
+    for (unsigned i = 0; i < LOADS; i++)
+        kt_join(threads[i]);
+    kt_env_close(&env);
+}
+END_TEST
+
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("chips_bus");
@@ -217,5 +293,6 @@ Suite *kt_suite(void)
     kt_add_loop(s, thermometer, KT_MODES, kt_mode_label, 20);
     kt_add_loop(s, clock_runs, KT_MODES, kt_mode_label, 30);
     kt_add_loop(s, side_by_side, KT_MODES, kt_mode_label, 20);
+    kt_add(s, requests_cancels_and_closes, 120);
     return s;
 }
