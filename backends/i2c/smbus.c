@@ -176,6 +176,8 @@ error_t kr_i2c_smbus_transfer(struct kr_i2c_adapter_s *a, const struct dev_i2c_r
         bytes[0] = (uint8_t)data.word;
         bytes[1] = (uint8_t)(data.word >> 8);
     } else if (c->size == I2C_SMBUS_I2C_BLOCK_DATA) {
+        if (s.reads && data.block[0] < s.in) /* some adapters tell how many there were */
+            return -EIO;
         memcpy(bytes, data.block + 1, I2C_SMBUS_BLOCK_MAX);
     } else {
         bytes[0] = data.byte;

@@ -19,6 +19,7 @@ static uint8_t bytes[64];
 /* The kernel's end: notes the call. */
 static struct i2c_smbus_ioctl_data made;
 static unsigned calls;
+static uint8_t keeps; /* bytes of a block that are not read */
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
@@ -33,6 +34,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
     if (request != I2C_SMBUS)
         return 0; /* I2C_SLAVE_FORCE, I2C_TENBIT */
     made = *(const struct i2c_smbus_ioctl_data *)arg;
+    made.data->block[0] -= keeps;
     calls++;
     return 0;
 }
@@ -44,6 +46,7 @@ static void begin(unsigned long funcs)
     rq.addr = 0x50;
     adapter = (struct kr_i2c_adapter_s){.fd = -1, .funcs = funcs, .slave = -1};
     calls = 0;
+    keeps = 0;
 }
 
 static void add(uint32_t op, size_t size)
@@ -104,6 +107,18 @@ START_TEST(a_transfer_of_no_bytes_beside_another_is_no_call)
 }
 END_TEST
 
+/* The count of a block is the adapter's when it comes back. */
+START_TEST(a_block_that_is_shorter)
+{
+    begin(~0ul);
+    add(DEV_I2C_WRITE, 1);
+    add(DEV_I2C_READ, 16);
+    keeps = 1;
+    ck_assert_int_eq(kr_i2c_smbus_transfer(&adapter, &rq, 0, rq.count), -EIO);
+    ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
 START_TEST(too_long)
 {
     begin(~0ul);
@@ -120,6 +135,7 @@ Suite *kt_suite(void)
 
     kt_add_loop(s, lists_that_are_calls, sizeof(shapes) / sizeof(shapes[0]), NULL, 10);
     kt_add_loop(s, a_transfer_of_no_bytes_beside_another_is_no_call, 2, NULL, 10);
+    kt_add(s, a_block_that_is_shorter, 10);
     kt_add_loop(s, too_long, 2, NULL, 10);
     return s;
 }
