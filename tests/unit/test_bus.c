@@ -161,6 +161,34 @@ START_TEST(waiting_for_oneself_is_refused)
 }
 END_TEST
 
+static void wait_for_b(struct op_s *op)
+{
+    char byte;
+
+    (void)op;
+    waited = dev_i2c_wait_read(&b, 1, &byte, 1);
+}
+
+/* The thread of a bus in the call of another, which it performs itself or waits for. */
+START_TEST(waiting_for_another_bus)
+{
+    set_up();
+    open_device(&b, "held:1");
+    ops[0].then = wait_for_b;
+    if (_i) {
+        submit(&b, 1);
+        await_inside(1);
+    }
+    submit(&a, 0);
+    permit(0, 1);
+    permit(1, 1 + (unsigned)_i);
+    expect(0, 0);
+    ck_assert_int_eq(waited, 0);
+    ck_assert_uint_eq(kt_get(&gates[1].parts), 1 + (unsigned)_i);
+    tear_down();
+}
+END_TEST
+
 static void *wait_often(void *arg)
 {
     char byte;
@@ -325,6 +353,7 @@ Suite *kt_suite(void)
     kt_add(s, who_waits_performs, 10);
     kt_add(s, others_while_one_waits, 10);
     kt_add(s, waiting_for_oneself_is_refused, 10);
+    kt_add_loop(s, waiting_for_another_bus, 2, NULL, 10);
     kt_add(s, all_at_once, 30);
     kt_add(s, a_transfer_of_two_seconds_holds_its_bus_only, 30);
     return s;
