@@ -271,7 +271,16 @@ static void count_part(struct kr_dma_chan_s *chan)
         kr_dma_moved(chan->current, part);
 }
 
-/* The channel stands still, perhaps behind the copy that counts a lap, at the same block. */
+/* Of a channel that stands at the block that counts laps: is the copy done? SOURCE_AD is the word
+   that it reads, and that of another block before it is loaded. */
+static bool is_lap_counted(const struct bcm_dma_s *bcm, unsigned lap)
+{
+    uint32_t word = get(bcm, BCM_SOURCE_AD) - bcm->pool.bus - (uint32_t)bcm->pool.laps;
+
+    return word < BCM_LAPS * BCM_WORD && (word / BCM_WORD + 1) % BCM_LAPS == lap;
+}
+
+/* The channel stands still. */
 static void count_stopped(struct kr_dma_chan_s *chan, unsigned *periods)
 {
     struct bcm_dma_s *bcm = bcm_of(chan);
@@ -279,8 +288,7 @@ static void count_stopped(struct kr_dma_chan_s *chan, unsigned *periods)
 
     if (locate(bcm, &at, &lap))
         return;
-    if (bcm->ring && at == bcm->filled &&
-        get(bcm, BCM_DEST_AD) != block_bus(bcm, at) + BCM_BLOCK_SOURCE)
+    if (bcm->ring && at == bcm->filled && is_lap_counted(bcm, lap))
         at = 0;
     count(chan, at, lap, periods);
     if (at < bcm->filled && get(bcm, BCM_CONBLK_AD) == block_bus(bcm, at))

@@ -100,6 +100,7 @@ static void reset(struct kt_bcm_s *m)
     m->is_end = m->is_int = false;
     m->block = m->source = m->dest = m->left = m->length = 0;
     kt_set(&m->active, 0);
+    kt_set(&m->halted, 0);
     SET(m, CONBLK_AD, 0);
     publish(m);
 }
@@ -215,20 +216,38 @@ static void tell(struct kt_bcm_s *m)
     set_line(&m->below, &m->raised, m->is_int && !kt_get(&m->silent));
 }
 
+/* What a block does to control blocks is not of the test, and has no pace. */
+static bool to_blocks(uint32_t dest)
+{
+    return dest - KT_BCM_MEMORY < KT_BCM_BLOCKS;
+}
+
+/* Is the channel to halt there? */
+static bool halts(struct kt_bcm_s *m, unsigned where)
+{
+    const uint32_t *block = memory(m, where == KT_BCM_BEFORE ? m->next : m->block);
+
+    if (kt_get(&m->stay) != where || !block || !to_blocks(block[2]))
+        return false;
+    m->block = where == KT_BCM_BEFORE ? m->next : m->block;
+    SET(m, CONBLK_AD, m->block);
+    kt_set(&m->halted, 1);
+    return true;
+}
+
 static void end_block(struct kt_bcm_s *m)
 {
     m->is_end = true;
     m->is_int = m->is_int || m->ti & INTEN;
     kt_inc(&m->blocks);
-    if (!load_block(m, m->next))
+    if (!halts(m, KT_BCM_BEFORE) && !load_block(m, m->next))
         kt_set(&m->active, 0);
     tell(m);
 }
 
-/* What a block does to control blocks is not of the test, and has no pace. */
 static bool may_move(struct kt_bcm_s *m)
 {
-    if (m->dest - KT_BCM_MEMORY < KT_BCM_BLOCKS)
+    if (to_blocks(m->dest))
         return true;
     if (kt_get(&m->limit) < 4)
         return false;
@@ -248,7 +267,7 @@ static bool move(struct kt_bcm_s *m)
         m->left -= 4;
     }
     publish(m);
-    if (!m->left)
+    if (!m->left && !halts(m, KT_BCM_BEHIND))
         end_block(m);
     return words;
 }
@@ -260,7 +279,7 @@ static void *engine(void *arg)
     while (!kt_get(&m->end)) {
         obey(m);
         set_line(&m->below, &m->raised, m->is_int && !kt_get(&m->silent));
-        if (!m->active || !move(m))
+        if (!m->active || kt_get(&m->halted) || !move(m))
             rest(50);
     }
     return NULL;

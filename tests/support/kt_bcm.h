@@ -24,7 +24,11 @@
 #define KT_BCM_GPLEV0 0x7e200034u
 #define KT_BCM_FIFO   0x7e203004u /* notes what is written; reads as 1000, 1001, 1002 … */
 
-#define KT_BCM_SPEC   "sim-mmio:bcm?size=256&msi=0&memory=262144"
+/* CONBLK_AD is there, the other registers are not loaded yet; its copy is done, and CONBLK_AD is
+   there still. */
+enum { KT_BCM_BEFORE = 1, KT_BCM_BEHIND };
+
+#define KT_BCM_SPEC "sim-mmio:bcm?size=256&msi=0&memory=262144"
 
 struct kt_bcm_s {
     struct device_mmio_s below; /* "sim-mmio:bcm?…" */
@@ -37,8 +41,10 @@ struct kt_bcm_s {
     uint32_t fault;  /* an access to this address fails … */
     uint32_t errors; /* … with these bits of DEBUG */
     unsigned silent; /* interrupts do not come */
+    unsigned stay;   /* it halts at the block that writes to blocks: KT_BCM_BEFORE, _BEHIND */
     /* what the model tells */
     unsigned active;
+    unsigned halted;  /* as `stay` says, until it is reset */
     uint32_t ti;      /* of the block that was loaded last */
     uint32_t longest; /* block */
     uint64_t blocks;  /* that have ended */
