@@ -321,9 +321,9 @@ static void look(struct kr_dma_chan_s *chan, struct kr_dma_turn_s *turn)
 {
     struct bcm_dma_s *bcm = bcm_of(chan);
     bool told = kr_xchg(&bcm->told, false);
-    uint32_t errors = get(bcm, BCM_DEBUG) & BCM_ERRORS;
     unsigned at, lap;
     error_t err = locate(bcm, &at, &lap);
+    uint32_t errors = get(bcm, BCM_DEBUG) & BCM_ERRORS; /* afterwards: of all up to there */
     bool between = bcm->ring && at == bcm->filled;
 
     if (!err && !between)
