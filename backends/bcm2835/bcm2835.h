@@ -67,6 +67,15 @@
 #define BCM_MAX_LITE (65536u - BCM_WORD)
 #define BCM_MAX      ((1u << 30) - BCM_WORD)
 
+/* Channels 11 to 14 of BCM2711 ("BCM2711 ARM Peripherals", 4.2 and 4.5) have addresses of 40 bits,
+   and other registers and blocks: CS + 0x20 is no DEBUG, bit 31 of CS no reset. The processor sees
+   the controller at one of two places there. */
+#define BCM2711_DMA       UINT64_C(0xfe007000)
+#define BCM2711_DMA_HIGH  UINT64_C(0x47e007000)
+#define BCM_CHANNEL       0x100u /* bytes of registers */
+#define BCM_CHANNEL_40    11
+#define BCM_CHANNEL_40_TO 14
+
 /* What the engine calls the peripherals: datasheet, 1.2.4. */
 #define BCM_PERIPHERALS      0x7e000000u
 #define BCM_PERIPHERALS_SIZE 0x1000000u

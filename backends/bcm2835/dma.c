@@ -18,12 +18,34 @@ static const struct driver_param_s params[] = {
 
 /* --- opening and closing --- */
 
+/* -ENOTSUP: it is a channel of the other kind, by where it is. */
+static error_t check_place(const struct bcm_dma_s *bcm)
+{
+    struct dev_mmio_region_s region;
+    error_t err = DEVICE_OP(&bcm->below, region, 0, &region);
+    uint64_t page = region.physical & ~UINT64_C(0xfff);
+    unsigned channel;
+
+    if (err || (page != BCM2711_DMA && page != BCM2711_DMA_HIGH))
+        return err;
+    channel = (unsigned)(region.physical % 4096 / BCM_CHANNEL);
+    if (channel < BCM_CHANNEL_40 || channel > BCM_CHANNEL_40_TO)
+        return 0;
+    return device_error(-ENOTSUP,
+                        "%s is channel %u of BCM2711, which has addresses of 40 bits and other "
+                        "registers: take one of 0 to 10",
+                        device_name(bcm->below.dev), channel);
+}
+
 /* Is it a channel? Nothing is written before that is known. */
 static error_t check_channel(struct bcm_dma_s *bcm)
 {
     const char *name = device_name(bcm->below.dev);
     uint32_t debug, cs;
+    error_t err = check_place(bcm);
 
+    if (err)
+        return err;
     if (bcm->regs.size < BCM_REGISTERS)
         return device_error(-ENODEV, "%s has only %zu bytes of registers: a channel has 256", name,
                             bcm->regs.size);

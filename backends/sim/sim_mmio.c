@@ -26,6 +26,8 @@ static const struct driver_param_s params[] = {
      DRIVER_PARAM_BOOL},
     {"every", "ns between messages that it sends by itself, vector 0; 0", NULL, 0,
      UINT64_C(1) << 62, DRIVER_PARAM_UINT},
+    {"registers-at", "physical address of the registers; 0: not known", NULL, 0, UINT64_MAX,
+     DRIVER_PARAM_UINT},
     {"memory", "bytes of a second region, memory that a device reaches; 0: there is none", NULL, 0,
      1 << 28, DRIVER_PARAM_UINT},
     {"memory-at", "physical address of that; 0x30000000", NULL, 0, UINT64_MAX, DRIVER_PARAM_UINT},
@@ -59,7 +61,8 @@ static error_t sim_mmio_open(struct device_s *dev, const struct device_spec_s *s
     sim->dev = dev;
     sim->size[0] = device_spec_uint(spec, "size", 4096);
     sim->size[1] = device_spec_uint(spec, "memory", 0);
-    sim->pool_at = device_spec_uint(spec, "memory-at", 0x30000000);
+    sim->physical[0] = device_spec_uint(spec, "registers-at", 0);
+    sim->physical[1] = device_spec_uint(spec, "memory-at", 0x30000000);
     sim->count[DEV_IRQ_LINE] = (unsigned)device_spec_uint(spec, "lines", 1);
     sim->count[DEV_IRQ_MSI] = (unsigned)device_spec_uint(spec, "msi", 2);
     sim->every = device_spec_uint(spec, "every", 0);
@@ -142,7 +145,7 @@ static DEV_MMIO_REGION(sim_mmio_region)
         return err;
     memset(region, 0, sizeof(*region));
     region->size = sim->size[index];
-    region->physical = index ? sim->pool_at : 0;
+    region->physical = sim->physical[index];
     region->flags = DEV_MMIO_REGION_READ | DEV_MMIO_REGION_WRITE | DEV_MMIO_REGION_MAPPABLE;
     snprintf(region->name, sizeof(region->name), index ? "pool" : "registers");
     return 0;

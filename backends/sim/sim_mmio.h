@@ -22,10 +22,10 @@ struct kr_sim_vector_s {
 
 struct kr_sim_mmio_s {
     struct device_s *dev;
-    int memory;       /* memfd: the regions, one after the other, each from a page on */
-    size_t size[2];   /* bytes of registers; of the pool, 0: there is none */
-    size_t offset[2]; /* in `memory` */
-    uint64_t pool_at; /* its physical address */
+    int memory;           /* memfd: the regions, one after the other, each from a page on */
+    size_t size[2];       /* bytes of registers; of the pool, 0: there is none */
+    size_t offset[2];     /* in `memory` */
+    uint64_t physical[2]; /* addresses that they tell; 0: none */
     bool eventfd;
     unsigned count[DEV_IRQ_KINDS];
 

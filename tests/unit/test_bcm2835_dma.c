@@ -23,6 +23,12 @@ START_TEST(opening_says_what_is_wrong)
             "0x40000000");
     refused("bcm2835-dma:sim-mmio:d?msi=0&memory=65536&memory-at=0", -ENOTSUP, "physical");
     refused("bcm2835-dma:sim-mmio:e?msi=0&memory=4096", -ENOSPC, "blocks=");
+    refused("bcm2835-dma:sim-mmio:4?msi=0&memory=65536&registers-at=0xfe007b00", -ENOTSUP,
+            "channel 11 ");
+    refused("bcm2835-dma:sim-mmio:5?msi=0&memory=65536&registers-at=0x47e007e00", -ENOTSUP,
+            "channel 14 ");
+    refused("bcm2835-dma:sim-mmio:6?msi=0&memory=65536&registers-at=0xfe007a00", -EIO, "stopped");
+    refused("bcm2835-dma:sim-mmio:7?msi=0&memory=65536&registers-at=0x3f007b00", -EIO, "stopped");
     refused("bcm2835-dma:sim-mmio:f?blocks=1", -ERANGE, "blocks");
     refused("bcm2835-dma:sim-mmio:g?alias=0x1000", -EINVAL, "alias");
     refused("bcm2835-dma:sim-mmio:h?dreq=32", -ERANGE, "dreq");
