@@ -16,25 +16,45 @@ static bool change(volatile uint32_t *reg, uint32_t from, uint32_t to)
     return __atomic_compare_exchange_n(reg, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* The file that sim-mmio has its regions in, mapped once more. */
-static uint8_t *map_again(size_t size)
+/* NULL: it is not a file of sim-mmio, or that of another device, which may be on its way out. */
+static uint8_t *map_file(const char *link, int fd, size_t size, const struct dev_mmio_s *regs)
 {
-    char link[64], target[64];
+    const uint32_t mark = 0x6b740001;
+    char target[64];
+    ssize_t n = readlink(link, target, sizeof target - 1);
+    volatile uint32_t *pages;
+
+    if (n <= 15 || strncmp(target, "/memfd:sim-mmio", 15) != 0)
+        return NULL;
+    pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne((void *)pages, MAP_FAILED);
+    pages[0] = mark;
+    if (dev_mmio_read32_le(regs, 0) == mark) {
+        pages[0] = 0;
+        return (uint8_t *)pages;
+    }
+    munmap((void *)pages, size);
+    return NULL;
+}
+
+/* The file that the device has its regions in, mapped once more. */
+static uint8_t *map_again(const struct device_mmio_s *below, size_t size)
+{
+    char link[64];
+    struct dev_mmio_s regs;
     struct dirent *entry;
-    void *pages = MAP_FAILED;
+    uint8_t *pages = NULL;
     DIR *dir = opendir("/proc/self/fd");
 
     ck_assert_ptr_nonnull(dir);
-    while (pages == MAP_FAILED && (entry = readdir(dir))) {
-        ssize_t n;
-
+    ck_assert_int_eq(DEVICE_OP(below, map, 0, &regs), 0);
+    while (!pages && (entry = readdir(dir))) {
         snprintf(link, sizeof link, "/proc/self/fd/%.20s", entry->d_name);
-        n = readlink(link, target, sizeof target - 1);
-        if (n > 0 && strncmp(target, "/memfd:sim-mmio", 15) == 0)
-            pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(entry->d_name), 0);
+        pages = map_file(link, atoi(entry->d_name), size, &regs);
     }
+    ck_assert_int_eq(DEVICE_OP(below, unmap, &regs), 0);
     closedir(dir);
-    ck_assert_ptr_ne(pages, MAP_FAILED);
+    ck_assert_ptr_nonnull(pages);
     return pages;
 }
 
@@ -291,7 +311,7 @@ void kt_bcm_start(struct kt_bcm_s *m, const struct kt_env_s *env, bool lite)
     m->limit = UINT64_MAX;
     m->debug = lite ? LITE : 0;
     open_below(&m->below, env, KT_BCM_SPEC);
-    m->pages = map_again((size_t)sysconf(_SC_PAGESIZE) + KT_BCM_POOL);
+    m->pages = map_again(&m->below, (size_t)sysconf(_SC_PAGESIZE) + KT_BCM_POOL);
     m->regs = (volatile uint32_t *)m->pages;
     m->pool = m->pages + sysconf(_SC_PAGESIZE);
     SET(m, CS, cs_value(m));
@@ -360,7 +380,7 @@ void kt_system_timer_start(struct kt_system_timer_s *m, const struct kt_env_s *e
 {
     memset(m, 0, sizeof *m);
     open_below(&m->below, env, KT_SYSTEM_TIMER_SPEC);
-    m->regs = (volatile uint32_t *)map_again((size_t)sysconf(_SC_PAGESIZE));
+    m->regs = (volatile uint32_t *)map_again(&m->below, (size_t)sysconf(_SC_PAGESIZE));
     m->base = m->last = base;
     m->begin = us_now();
     SET(m, ST_CS, ST_MARK);
