@@ -45,14 +45,20 @@ static uint32_t bcm2835_mode(const struct dev_mmio_s *regs, unsigned line, char 
     return 0;
 }
 
+/* Out of another function by way of an input, which is 0, as Linux does it
+   (bcm2835_pinctrl_fsel_set in drivers/pinctrl/bcm/pinctrl-bcm2835.c of 7.2): no third function
+   comes in between. */
 static void direct(const struct dev_mmio_s *regs, unsigned line, bool output)
 {
     uint32_t at = GPFSEL + line / 10 * 4, shift = line % 10 * 3;
     uint32_t wanted = output ? FUNCTION_OUTPUT : FUNCTION_INPUT;
-    uint32_t now = dev_mmio_read32_le(regs, at);
+    uint32_t now = dev_mmio_read32_le(regs, at), others = now & ~(7u << shift);
 
-    if ((now >> shift & 7) != wanted)
-        dev_mmio_write32_le(regs, at, (now & ~(7u << shift)) | wanted << shift);
+    if ((now >> shift & 7) == wanted)
+        return;
+    if (now != others && wanted)
+        dev_mmio_write32_le(regs, at, others);
+    dev_mmio_write32_le(regs, at, others | wanted << shift);
 }
 
 /* --- pulls --- */
