@@ -229,6 +229,74 @@ START_TEST(closing_ends_all)
 }
 END_TEST
 
+static struct kt_dop_s *in_period;
+static error_t cancelled;
+
+static void cancel_now(struct kt_probe_s *probe)
+{
+    (void)probe;
+    if (kt_get(&period.runs) == 0)
+        cancelled = kt_dop_cancel(in_period, &d);
+}
+
+static void close_now(struct kt_probe_s *probe)
+{
+    (void)probe;
+    device_put_accessor(&d.dev.base);
+}
+
+/* The kroutine of a period ends its own ring: by a cancel, or by closing the device. */
+START_TEST(a_ring_that_ends_itself)
+{
+    struct kt_dop_s op;
+
+    open_all(_i, SPEC, 4096, false);
+    kt_set(&m.limit, 0);
+    init_continuous(&op, 3);
+    kt_probe_init(&period, KROUTINE_IMMEDIATE, &(struct kt_target_s){.rt = env.rt});
+    period.then = cancel_now;
+    in_period = &op;
+    ck_assert_int_eq(kt_dop_submit(&op, &d), 0);
+    let(3 * 64);
+    kt_await(&env, kt_get(&period.runs) == 1);
+    ck_assert_int_eq(cancelled, 0);
+    ck_assert_uint_eq(op.rq.done, 3 * 64);
+    ck_assert_uint_eq(kt_get(&m.active), 0);
+    period.then = close_now;
+    ck_assert_int_eq(kt_dop_submit(&op, &d), 0);
+    let(3 * 64);
+    kt_dop_expect(&op, &env, -ECANCELED);
+    ck_assert_uint_eq(kt_get(&m.active), 0);
+    kt_await(&env, kt_get(&period.runs) == 2);
+    close_all();
+}
+END_TEST
+
+/* With a ring at work, something that waits, and memory of it. */
+START_TEST(the_runtime_ends)
+{
+    struct kt_dop_s op, next;
+
+    open_all(_i, SPEC, 4096, false);
+    kt_set(&m.limit, 0);
+    init_continuous(&op, 3);
+    kt_dop_init(&next, &d, KROUTINE_DEFERRED, 4096);
+    ck_assert_int_eq(kt_dop_submit(&op, &d), 0);
+    ck_assert_int_eq(kt_dop_submit(&next, &d), 0);
+    let(3 * 64 + 20);
+    kt_await(&env, dev_dma_periods(&op.rq) == 1);
+    kt_env_close(&env);
+    ck_assert_uint_eq(kt_get(&m.active), 0);
+    ck_assert_uint_eq(kt_get(&op.done), 1);
+    ck_assert_int_eq(op.error, -ECANCELED);
+    ck_assert_uint_eq(op.moved, 3 * 64 + 20);
+    ck_assert_uint_eq(kt_get(&next.done), 1);
+    ck_assert_int_eq(next.error, -ECANCELED);
+    close_engine();
+    kt_bcm_stop(&m);
+}
+END_TEST
+
 /* --- faults --- */
 
 static void note_text(struct kt_dop_s *op)
@@ -369,6 +437,8 @@ Suite *kt_suite(void)
     kt_add_loop(s, cancel_tells_how_far_it_got, KT_MODES, kt_mode_label, 60);
     kt_add_loop(s, time_out, KT_MODES, kt_mode_label, 60);
     kt_add_loop(s, closing_ends_all, KT_MODES, kt_mode_label, 60);
+    kt_add_loop(s, a_ring_that_ends_itself, KT_MODES, kt_mode_label, 60);
+    kt_add_loop(s, the_runtime_ends, KT_MODES, kt_mode_label, 60);
     kt_add_loop(s, errors_of_the_engine, KT_MODES, kt_mode_label, 60);
     kt_add_loop(s, an_interrupt_that_does_not_come, KT_MODES, kt_mode_label, 60);
     kt_add_loop(s, gone, KT_MODES, kt_mode_label, 60);
