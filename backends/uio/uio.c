@@ -17,20 +17,45 @@
 static const struct driver_param_s params[] = {
     {"physical", "physical addresses for DMA: nothing keeps the device from all of memory; no",
      NULL, 0, 0, DRIVER_PARAM_BOOL},
+    {"exclusive", "no other device of this library, here or elsewhere, has it open; yes", NULL, 0,
+     0, DRIVER_PARAM_BOOL},
     {NULL, NULL, NULL, 0, 0, DRIVER_PARAM_UINT},
 };
 
 /* --- opening and closing --- */
 
-static int open_file(const struct uio_s *uio)
+/* The kernel lets everybody in, and two drivers in user space would overwrite each other's
+   registers, and the memory that a DMA engine has. A lock of the open file ends with it, also when
+   the process dies. */
+static error_t claim(int fd, const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+        return 0;
+    if (errno == EAGAIN || errno == EACCES)
+        return device_error(-EBUSY,
+                            "%s is open already, here or in another program; exclusive=no opens it "
+                            "all the same",
+                            path);
+    return device_error(-errno, "%s: cannot be locked; exclusive=no opens it without", path);
+}
+
+static int open_file(const struct uio_s *uio, bool exclusive)
 {
     char path[32];
+    error_t err;
     int fd;
 
     snprintf(path, sizeof(path), "/dev/uio%u", uio->found.number);
     fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0)
-        return fd;
+    if (fd >= 0) {
+        err = exclusive ? claim(fd, path) : 0;
+        if (!err)
+            return fd;
+        close(fd);
+        return err;
+    }
     if (errno == EACCES || errno == EPERM)
         return device_error(-errno,
                             "%s: permission denied; run as root, or let a rule of udev give it to "
@@ -63,7 +88,7 @@ static error_t uio_open(struct device_s *dev, const struct device_spec_s *spec)
     err = kr_uio_find(&uio->found, "/sys", device_spec_address(spec));
     if (err)
         return err;
-    fd = open_file(uio);
+    fd = open_file(uio, device_spec_uint(spec, "exclusive", true));
     if (fd < 0)
         return fd;
     uio->file = fd;

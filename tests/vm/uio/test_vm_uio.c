@@ -187,6 +187,32 @@ START_TEST(names_of_a_device)
 }
 END_TEST
 
+/* Another program is another runtime, as far as the lock is concerned. */
+START_TEST(one_user_at_a_time)
+{
+    struct device_mmio_s other = DEVICE_ACCESSOR_INIT;
+    struct kt_env_s elsewhere;
+    struct device_s *root;
+
+    SET_UP(_i, "");
+    kt_env_open(&elsewhere, (enum kt_mode_e)_i);
+    root = kroutine_runtime_devices(elsewhere.rt);
+    ck_assert_int_eq(device_get_accessor_by_path(&other.base, root, "uio:uio0", DRIVER_CLASS_MMIO),
+                     -EBUSY);
+    ck_assert_msg(strstr(kroutine_error_text(), "exclusive=no"), "%s", kroutine_error_text());
+    ck_assert_int_eq(
+        device_get_accessor_by_path(&other.base, root, "uio:uio0?exclusive=no", DRIVER_CLASS_MMIO),
+        0);
+    device_put_accessor(&other.base);
+    device_put_accessor(&edu.base);
+    ck_assert_int_eq(device_get_accessor_by_path(&other.base, root, "uio:uio0", DRIVER_CLASS_MMIO),
+                     0);
+    device_put_accessor(&other.base);
+    kt_env_close(&elsewhere);
+    kt_env_close(&env);
+}
+END_TEST
+
 START_TEST(bus_master)
 {
     uint16_t command;
@@ -435,6 +461,7 @@ Suite *kt_suite(void)
     kt_add_loop(s, registers, 2, label, 30);
     kt_add_loop(s, what_it_is, 2, label, 30);
     kt_add_loop(s, names_of_a_device, 2, label, 30);
+    kt_add_loop(s, one_user_at_a_time, 2, label, 30);
     kt_add_loop(s, bus_master, 2, label, 30);
     kt_add_loop(s, factorials, 2, label, 60);
     kt_add_loop(s, it_fires_again_while_raised, 2, label, 60);
