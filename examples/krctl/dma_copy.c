@@ -244,18 +244,17 @@ static int run(int argc, char **argv)
 const struct krctl_command_s krctl_dma_copy = {
     .name = "dma copy",
     .summary = "copies a file, through the memory of an engine",
-    .help =
-        "usage: krctl dma copy FROM TO [OPTION]...\n"
-        "\n"
-        "Reads the file FROM into memory of an engine, lets it move that, and writes what\n"
-        "has arrived to the file TO, 4 MiB at a time at most. Each piece is compared\n"
-        "before it is written. Prints the rate of the engine, without the files; a\n"
-        "progress bar when standard error is a terminal. Ctrl-C ends it, and leaves TO\n"
-        "incomplete.\n"
-        "\n"
-        "  -e, --engine SPEC   the engine (default dma0, which is software)\n"
-        "  -q, --quiet         print nothing but errors\n"
-        "  -B, --backend NAME  auto, uring or epoll (default auto)\n"
-        "  -h, --help          this text\n",
+    .help = "usage: krctl dma copy FROM TO [OPTION]...\n"
+            "\n"
+            "Reads the file FROM into memory of an engine, lets it move that, and writes what\n"
+            "has arrived to the file TO, 4 MiB at a time at most. Each piece is compared\n"
+            "before it is written. Prints the rate of the engine, without the files; a\n"
+            "progress bar when standard error is a terminal. Ctrl-C ends it, and leaves TO\n"
+            "incomplete.\n"
+            "\n"
+            "  -e, --engine SPEC   the engine (default dma0, which is software)\n"
+            "  -q, --quiet         print nothing but errors\n"
+            "  -B, --backend NAME  auto, uring or epoll (default auto)\n"
+            "  -h, --help          this text\n",
     .run = run,
 };
