@@ -6,13 +6,12 @@
 
 #include "i2c.h"
 
+/* Not again after EINTR, which a thread that waits can get from the few adapters that sleep so: the
+   chip may have taken what was written. The thread of a bus takes no signals. */
 int kr_i2c_ioctl(int fd, unsigned long request, void *arg)
 {
-    int n;
+    int n = ioctl(fd, request, arg);
 
-    do
-        n = ioctl(fd, request, arg);
-    while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
 

@@ -20,6 +20,7 @@ static uint8_t bytes[64];
 static struct i2c_smbus_ioctl_data made;
 static unsigned calls;
 static uint8_t keeps; /* bytes of a block that are not read */
+static bool interrupted;
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
@@ -36,7 +37,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
     made = *(const struct i2c_smbus_ioctl_data *)arg;
     made.data->block[0] -= keeps;
     calls++;
-    return 0;
+    errno = EINTR;
+    return interrupted ? -1 : 0;
 }
 
 static void begin(unsigned long funcs)
@@ -47,6 +49,7 @@ static void begin(unsigned long funcs)
     adapter = (struct kr_i2c_adapter_s){.fd = -1, .funcs = funcs, .slave = -1};
     calls = 0;
     keeps = 0;
+    interrupted = false;
 }
 
 static void add(uint32_t op, size_t size)
@@ -119,6 +122,19 @@ START_TEST(a_block_that_is_shorter)
 }
 END_TEST
 
+/* By a signal: the chip may have taken what was written, and must not get it again. */
+START_TEST(what_was_interrupted_is_not_repeated)
+{
+    union i2c_smbus_data data = {.block = {0}};
+    struct i2c_smbus_ioctl_data call = {.data = &data};
+
+    begin(~0ul);
+    interrupted = true;
+    ck_assert_int_eq(kr_i2c_ioctl(-1, I2C_SMBUS, &call), -EINTR);
+    ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
 START_TEST(too_long)
 {
     begin(~0ul);
@@ -136,6 +152,7 @@ Suite *kt_suite(void)
     kt_add_loop(s, lists_that_are_calls, sizeof(shapes) / sizeof(shapes[0]), NULL, 10);
     kt_add_loop(s, a_transfer_of_no_bytes_beside_another_is_no_call, 2, NULL, 10);
     kt_add(s, a_block_that_is_shorter, 10);
+    kt_add(s, what_was_interrupted_is_not_repeated, 10);
     kt_add_loop(s, too_long, 2, NULL, 10);
     return s;
 }
