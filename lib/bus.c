@@ -349,12 +349,16 @@ static void perform_here(struct kr_bus_s *bus, struct kr_bus_port_s *port, struc
     kr_request_done_waited(rq);
 }
 
-void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq)
+void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq, error_t refused)
 {
     struct kr_bus_s *bus = port->bus;
     bool waited_for = kr_self.waiting == rq, wake;
     error_t err;
 
+    if (refused) {
+        kr_class_refuse(port->dev, rq, refused);
+        return;
+    }
     pthread_mutex_lock(&bus->lock);
     err = port->closed;
     if (!err && waited_for && !bus->in_virtual_time) {
@@ -367,8 +371,7 @@ void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq)
     }
     if (err) {
         pthread_mutex_unlock(&bus->lock);
-        rq->error = (int16_t)err;
-        dev_request_done(rq);
+        kr_class_refuse(port->dev, rq, err);
         return;
     }
     enqueue(bus, port, rq); /* may be over as soon as the lock is released */

@@ -59,8 +59,8 @@ void kr_bus_free(struct kr_bus_port_s *port);
    first: then that device's, and `fresh` is the caller's again. Given to `release` with the bus. */
 void *kr_bus_share(struct kr_bus_port_s *port, void *fresh, void (*release)(void *shared));
 
-/* f_request, f_cancel. */
-void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq);
+/* f_request, f_cancel. `refused`: what the driver ends the request with instead; 0: nothing. */
+void kr_bus_request(struct kr_bus_port_s *port, struct dev_request_s *rq, error_t refused);
 error_t kr_bus_cancel(struct kr_bus_port_s *port, struct dev_request_s *rq);
 
 /* In `perform`, where it can stop: 0 go on, or what the request is to end with (-ECANCELED,

@@ -2,6 +2,19 @@
 /* The fronts of the classes of chips and buses: i2c, spi, pwm, mem, valio. Nested completion. */
 #include "device.h"
 
+/* All of them pass these on; what a request must be, each says itself. */
+#define CANCEL_AND_INFO(cl, CL)                                                                    \
+    static DEV_##CL##_CANCEL(cl##_cancel)                                                          \
+    {                                                                                              \
+        return KR_CLASS_CANCEL(acc, rq);                                                           \
+    }                                                                                              \
+                                                                                                   \
+    static DEV_##CL##_INFO(cl##_info)                                                              \
+    {                                                                                              \
+        return KR_CLASS_CALL(acc, f_info, info);                                                   \
+    }                                                                                              \
+    struct device_##cl##_s
+
 /* --- i2c --- */
 
 static error_t i2c_list(const struct dev_i2c_rq_s *rq)
@@ -52,15 +65,7 @@ static DEV_I2C_REQUEST(i2c_request)
     KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_I2C, i2c_validate);
 }
 
-static DEV_I2C_CANCEL(i2c_cancel)
-{
-    return KR_CLASS_CANCEL(acc, rq);
-}
-
-static DEV_I2C_INFO(i2c_info)
-{
-    return KR_CLASS_CALL(acc, f_info, info);
-}
+CANCEL_AND_INFO(i2c, I2C);
 
 const struct driver_i2c_s kr_i2c_front = DRIVER_I2C_METHODS(i2c);
 
@@ -93,20 +98,12 @@ static DEV_SPI_REQUEST(spi_request)
     KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_SPI, spi_validate);
 }
 
-static DEV_SPI_CANCEL(spi_cancel)
-{
-    return KR_CLASS_CANCEL(acc, rq);
-}
-
 static DEV_SPI_CONFIG(spi_config)
 {
     return KR_CLASS_CALL(acc, f_config, cfg);
 }
 
-static DEV_SPI_INFO(spi_info)
-{
-    return KR_CLASS_CALL(acc, f_info, info);
-}
+CANCEL_AND_INFO(spi, SPI);
 
 const struct driver_spi_s kr_spi_front = DRIVER_SPI_METHODS(spi);
 
@@ -139,15 +136,7 @@ static DEV_PWM_REQUEST(pwm_request)
     KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_PWM, pwm_validate);
 }
 
-static DEV_PWM_CANCEL(pwm_cancel)
-{
-    return KR_CLASS_CANCEL(acc, rq);
-}
-
-static DEV_PWM_INFO(pwm_info)
-{
-    return KR_CLASS_CALL(acc, f_info, info);
-}
+CANCEL_AND_INFO(pwm, PWM);
 
 const struct driver_pwm_s kr_pwm_front = DRIVER_PWM_METHODS(pwm);
 
@@ -170,15 +159,7 @@ static DEV_MEM_REQUEST(mem_request)
     KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_MEM, mem_validate);
 }
 
-static DEV_MEM_CANCEL(mem_cancel)
-{
-    return KR_CLASS_CANCEL(acc, rq);
-}
-
-static DEV_MEM_INFO(mem_info)
-{
-    return KR_CLASS_CALL(acc, f_info, info);
-}
+CANCEL_AND_INFO(mem, MEM);
 
 const struct driver_mem_s kr_mem_front = DRIVER_MEM_METHODS(mem);
 
@@ -199,14 +180,6 @@ static DEV_VALIO_REQUEST(valio_request)
     KR_CLASS_REQUEST(acc, rq, DRIVER_CLASS_VALIO, valio_validate);
 }
 
-static DEV_VALIO_CANCEL(valio_cancel)
-{
-    return KR_CLASS_CANCEL(acc, rq);
-}
-
-static DEV_VALIO_INFO(valio_info)
-{
-    return KR_CLASS_CALL(acc, f_info, info);
-}
+CANCEL_AND_INFO(valio, VALIO);
 
 const struct driver_valio_s kr_valio_front = DRIVER_VALIO_METHODS(valio);

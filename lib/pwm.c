@@ -343,13 +343,12 @@ error_t kr_pwm_perform(struct kr_bus_port_s *port, struct dev_request_s *base)
     return err;
 }
 
-void kr_pwm_request(struct kr_pwm_s *pwm, struct device_s *dev, struct dev_pwm_rq_s *rq)
+void kr_pwm_request(struct kr_pwm_s *pwm, struct dev_pwm_rq_s *rq)
 {
-    if (pwm->count < DEV_PWM_CHANNELS_MAX && rq->chan_mask >> pwm->count) {
-        kr_class_refuse(dev, &rq->base,
-                        device_error(-EINVAL, "pwm: chan_mask 0x%x, the device has %u channels",
-                                     rq->chan_mask, pwm->count));
-        return;
-    }
-    kr_bus_request(&pwm->port, &rq->base);
+    error_t err = 0;
+
+    if (pwm->count < DEV_PWM_CHANNELS_MAX && rq->chan_mask >> pwm->count)
+        err = device_error(-EINVAL, "pwm: chan_mask 0x%x, the device has %u channels",
+                           rq->chan_mask, pwm->count);
+    kr_bus_request(&pwm->port, &rq->base, err);
 }

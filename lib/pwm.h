@@ -81,6 +81,6 @@ void kr_pwm_restore(struct kr_pwm_s *pwm);
 /* Of struct kr_bus_ops_s. */
 error_t kr_pwm_perform(struct kr_bus_port_s *port, struct dev_request_s *rq);
 /* f_request. */
-void kr_pwm_request(struct kr_pwm_s *pwm, struct device_s *dev, struct dev_pwm_rq_s *rq);
+void kr_pwm_request(struct kr_pwm_s *pwm, struct dev_pwm_rq_s *rq);
 
 #endif

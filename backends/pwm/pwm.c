@@ -55,7 +55,7 @@ static const struct kr_bus_ops_s bus_ops = {.perform = kr_pwm_perform};
 
 static DEV_PWM_REQUEST(pwm_request)
 {
-    kr_pwm_request(&of(acc->dev)->pwm, acc->dev, rq);
+    kr_pwm_request(&of(acc->dev)->pwm, rq);
 }
 
 static DEV_PWM_CANCEL(pwm_cancel)

@@ -268,14 +268,8 @@ static error_t admit(struct sim_i2c_pv_s *pv, struct dev_i2c_rq_s *rq)
 static DEV_I2C_REQUEST(sim_i2c_request)
 {
     struct sim_i2c_pv_s *pv = device_pv(acc->dev);
-    error_t err = admit(pv, rq);
 
-    if (!err) {
-        kr_bus_request(&pv->port, &rq->base);
-        return;
-    }
-    rq->error = (int16_t)err;
-    dev_i2c_rq_done(rq);
+    kr_bus_request(&pv->port, &rq->base, admit(pv, rq));
 }
 
 static DEV_I2C_CANCEL(sim_i2c_cancel)

@@ -206,7 +206,7 @@ static const struct kr_bus_ops_s bus_ops = {
 
 static DEV_PWM_REQUEST(sim_pwm_request)
 {
-    kr_pwm_request(&of(acc->dev)->pwm, acc->dev, rq);
+    kr_pwm_request(&of(acc->dev)->pwm, rq);
 }
 
 static DEV_PWM_CANCEL(sim_pwm_cancel)

@@ -165,16 +165,11 @@ static const struct kr_bus_ops_s sim_ops = {
 static DEV_SPI_REQUEST(sim_spi_request)
 {
     struct sim_spi_s *sim = of(acc->dev);
-    error_t err;
 
     pthread_mutex_lock(&sim->lock);
     rq->with = sim->config;
     pthread_mutex_unlock(&sim->lock);
-    err = kr_spi_check(rq, &sim->limits);
-    if (err)
-        kr_class_refuse(acc->dev, &rq->base, err);
-    else
-        kr_bus_request(&sim->port, &rq->base);
+    kr_bus_request(&sim->port, &rq->base, kr_spi_check(rq, &sim->limits));
 }
 
 static DEV_SPI_CANCEL(sim_spi_cancel)

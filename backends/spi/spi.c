@@ -221,16 +221,11 @@ static const struct kr_bus_ops_s spi_ops = {.perform = spi_perform};
 static DEV_SPI_REQUEST(spi_request)
 {
     struct spi_s *s = of(acc->dev);
-    error_t err;
 
     pthread_mutex_lock(&s->lock);
     rq->with = s->config;
     pthread_mutex_unlock(&s->lock);
-    err = kr_spi_check(rq, &s->limits);
-    if (err)
-        kr_class_refuse(acc->dev, &rq->base, err);
-    else
-        kr_bus_request(&s->port, &rq->base);
+    kr_bus_request(&s->port, &rq->base, kr_spi_check(rq, &s->limits));
 }
 
 static DEV_SPI_CANCEL(spi_cancel)

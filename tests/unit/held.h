@@ -86,7 +86,7 @@ static void held_free(struct device_s *dev)
 
 static DEV_I2C_REQUEST(held_request)
 {
-    kr_bus_request(&((struct held_pv_s *)device_pv(acc->dev))->port, &rq->base);
+    kr_bus_request(&((struct held_pv_s *)device_pv(acc->dev))->port, &rq->base, 0);
 }
 
 static DEV_I2C_CANCEL(held_cancel)
