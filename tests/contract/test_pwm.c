@@ -27,36 +27,14 @@ static KROUTINE_EXEC(over)
     kt_inc(&KROUTINE_CONTAINER(kr, struct op_s, rq.base.kr)->done);
 }
 
-static int rounds(void)
-{
-    bool real = getenv("KT_PWM_OWN") && kt_backend != KROUTINE_BACKEND_SIM;
-
-    return real ? 2 * KT_MODES : KT_MODES;
-}
-
 static const char *label(int round)
 {
-    static char text[64];
-
-    snprintf(text, sizeof text, "%s-%s", round < KT_MODES ? "sim" : "sysfs",
-             kt_mode_label(round % KT_MODES));
-    return text;
-}
-
-/* In virtual time a thread that submits is overtaken by what it submits for. */
-static int timed_rounds(int all)
-{
-    return kt_backend == KROUTINE_BACKEND_SIM ? 1 : all;
-}
-
-static int timed(int round)
-{
-    return kt_backend == KROUTINE_BACKEND_SIM ? KT_EMBEDDED : round;
+    return kt_real_label(round, "sysfs");
 }
 
 static const char *timed_label(int round)
 {
-    return label(timed(round));
+    return label(kt_timed_round(round));
 }
 
 static error_t lookup(struct device_pwm_s *acc, const char *rest)
@@ -341,7 +319,7 @@ END_TEST
 
 START_TEST(cancels_and_time_outs)
 {
-    open_all(timed(_i), "/0?hz=1k&time=200000000");
+    open_all(kt_timed_round(_i), "/0?hz=1k&time=200000000");
     for (unsigned i = 0; i < 3; i++) {
         ops[i].rq.type = DEV_PWM_CONFIG;
         ops[i].rq.chan_mask = 1;
@@ -364,16 +342,17 @@ END_TEST
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("pwm");
+    int rounds = kt_real_rounds("KT_PWM_OWN");
 
-    kt_add_loop(s, values, rounds(), label, 30);
-    kt_add_loop(s, what_cannot_be, rounds(), label, 30);
-    kt_add_loop(s, several_channels, rounds(), label, 30);
-    kt_add_loop(s, held_by_another, rounds(), label, 30);
-    kt_add_loop(s, closing_puts_back, rounds(), label, 30);
-    kt_add_loop(s, opening_errors, rounds(), label, 30);
-    kt_add_loop(s, waiting, rounds(), label, 30);
+    kt_add_loop(s, values, rounds, label, 30);
+    kt_add_loop(s, what_cannot_be, rounds, label, 30);
+    kt_add_loop(s, several_channels, rounds, label, 30);
+    kt_add_loop(s, held_by_another, rounds, label, 30);
+    kt_add_loop(s, closing_puts_back, rounds, label, 30);
+    kt_add_loop(s, opening_errors, rounds, label, 30);
+    kt_add_loop(s, waiting, rounds, label, 30);
     kt_add_loop(s, faults, KT_MODES, kt_mode_label, 30);
     kt_add_loop(s, no_polarity, KT_MODES, kt_mode_label, 30);
-    kt_add_loop(s, cancels_and_time_outs, timed_rounds(KT_MODES), timed_label, 30);
+    kt_add_loop(s, cancels_and_time_outs, kt_timed_rounds(KT_MODES), timed_label, 30);
     return s;
 }

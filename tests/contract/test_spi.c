@@ -37,36 +37,14 @@ static KROUTINE_EXEC(over)
     kt_inc(&op->done);
 }
 
-static int rounds(void)
-{
-    bool real = getenv("KT_SPI_LOOP0") && kt_backend != KROUTINE_BACKEND_SIM;
-
-    return real ? 2 * KT_MODES : KT_MODES;
-}
-
 static const char *label(int round)
 {
-    static char text[64];
-
-    snprintf(text, sizeof text, "%s-%s", round < KT_MODES ? "sim" : "spidev",
-             kt_mode_label(round % KT_MODES));
-    return text;
-}
-
-/* In virtual time a thread that submits is overtaken by what it submits for. */
-static int timed_rounds(int all)
-{
-    return kt_backend == KROUTINE_BACKEND_SIM ? 1 : all;
-}
-
-static int timed(int round)
-{
-    return kt_backend == KROUTINE_BACKEND_SIM ? KT_EMBEDDED : round;
+    return kt_real_label(round, "spidev");
 }
 
 static const char *timed_label(int round)
 {
-    return label(timed(round));
+    return label(kt_timed_round(round));
 }
 
 static void spec_of(char *spec, size_t size, unsigned select, const char *keys)
@@ -310,7 +288,7 @@ END_TEST
 
 START_TEST(higher_priority_first)
 {
-    open_all(timed(_i), "mode=0");
+    open_all(kt_timed_round(_i), "mode=0");
     for (unsigned i = 0; i < 5; i++) {
         dev_spi_rq_init_immediate(&ops[i].rq, over);
         ops[i].rq.list = ops[i].list;
@@ -335,7 +313,7 @@ END_TEST
 
 START_TEST(cancels)
 {
-    open_all(timed(_i), "mode=0");
+    open_all(kt_timed_round(_i), "mode=0");
     hold(&ops[0], 3);
     submit(&ops[0], 0);
     add(&ops[1], out, in, 8);
@@ -359,7 +337,7 @@ END_TEST
 
 START_TEST(time_outs)
 {
-    open_all(timed(_i), "mode=0");
+    open_all(kt_timed_round(_i), "mode=0");
     hold(&ops[0], 3);
     submit(&ops[0], 0);
     add(&ops[1], out, in, 8);
@@ -382,7 +360,7 @@ END_TEST
 
 START_TEST(closing_ends_what_is_its_own)
 {
-    open_all(timed(_i), "mode=0");
+    open_all(kt_timed_round(_i), "mode=0");
     hold(&ops[0], 2);
     submit(&ops[0], 0);
     for (unsigned i = 1; i < 5; i++) {
@@ -467,18 +445,19 @@ END_TEST
 Suite *kt_suite(void)
 {
     Suite *s = suite_create("spi");
+    int rounds = kt_real_rounds("KT_SPI_LOOP0");
 
-    kt_add_loop(s, what_goes_out_comes_in, rounds(), label, 30);
-    kt_add_loop(s, words, rounds(), label, 30);
-    kt_add_loop(s, what_cannot_be, rounds(), label, 30);
-    kt_add_loop(s, too_long_for_a_message, rounds(), label, 30);
-    kt_add_loop(s, too_many_for_a_message, rounds(), label, 30);
-    kt_add_loop(s, settings, rounds(), label, 30);
-    kt_add_loop(s, higher_priority_first, timed_rounds(rounds()), timed_label, 30);
-    kt_add_loop(s, cancels, timed_rounds(rounds()), timed_label, 30);
-    kt_add_loop(s, time_outs, timed_rounds(rounds()), timed_label, 30);
-    kt_add_loop(s, closing_ends_what_is_its_own, timed_rounds(rounds()), timed_label, 30);
-    kt_add_loop(s, waiting, rounds(), label, 30);
+    kt_add_loop(s, what_goes_out_comes_in, rounds, label, 30);
+    kt_add_loop(s, words, rounds, label, 30);
+    kt_add_loop(s, what_cannot_be, rounds, label, 30);
+    kt_add_loop(s, too_long_for_a_message, rounds, label, 30);
+    kt_add_loop(s, too_many_for_a_message, rounds, label, 30);
+    kt_add_loop(s, settings, rounds, label, 30);
+    kt_add_loop(s, higher_priority_first, kt_timed_rounds(rounds), timed_label, 30);
+    kt_add_loop(s, cancels, kt_timed_rounds(rounds), timed_label, 30);
+    kt_add_loop(s, time_outs, kt_timed_rounds(rounds), timed_label, 30);
+    kt_add_loop(s, closing_ends_what_is_its_own, kt_timed_rounds(rounds), timed_label, 30);
+    kt_add_loop(s, waiting, rounds, label, 30);
     kt_add_loop(s, opening_errors, KT_MODES, kt_mode_label, 30);
     return s;
 }

@@ -49,14 +49,6 @@ static void close_all(void)
     kt_env_close(&env);
 }
 
-static uint64_t value(void)
-{
-    dev_timer_value_t v = 0;
-
-    ck_assert_int_eq(DEVICE_OP(&timer, get_value, &v, 0), 0);
-    return v;
-}
-
 /* --- a request that notes what happened --- */
 
 struct shot_s {
@@ -77,7 +69,7 @@ static KROUTINE_EXEC(shot_over)
     (void)flags;
     shot->error = shot->rq.error;
     shot->stamp = kt_stamp();
-    shot->at = shot->error == -ECANCELED ? 0 : value();
+    shot->at = shot->error == -ECANCELED ? 0 : kt_timer_value(&timer);
     shot->interruptible = kroutine_is_interruptible();
     if (shot->then)
         shot->then(shot);
@@ -119,9 +111,9 @@ START_TEST(relative)
     open_clock(mode_of(_i), _i / modes());
     for (int immediate = 0; immediate < 2; immediate++) {
         shot_init(&shot, immediate);
-        before = value();
+        before = kt_timer_value(&timer);
         ck_assert_int_eq(submit(&shot, 0, KROUTINE_MSEC(5)), 0);
-        after = value();
+        after = kt_timer_value(&timer);
         ck_assert_uint_ge(shot.rq.deadline, before + KROUTINE_MSEC(5));
         ck_assert_uint_le(shot.rq.deadline, after + KROUTINE_MSEC(5));
         await_shot(&shot, 0);
@@ -140,7 +132,7 @@ START_TEST(absolute)
 
     open_clock(mode_of(_i), _i / modes());
     shot_init(&shot, true);
-    deadline = value() + KROUTINE_MSEC(5);
+    deadline = kt_timer_value(&timer) + KROUTINE_MSEC(5);
     ck_assert_int_eq(submit(&shot, deadline, 0), 0);
     ck_assert_uint_eq(shot.rq.deadline, deadline);
     await_shot(&shot, 0);
@@ -157,7 +149,7 @@ START_TEST(past_is_refused)
 
     open_clock(mode_of(_i), _i / modes());
     shot_init(&shot, true);
-    now = value();
+    now = kt_timer_value(&timer);
     ck_assert_int_eq(submit(&shot, 1, 0), -ETIMEDOUT);
     ck_assert_int_eq(submit(&shot, now - KROUTINE_USEC(1), 0), -ETIMEDOUT);
     ck_assert_int_eq(submit(&shot, 0, 0), -ETIMEDOUT);
@@ -178,7 +170,7 @@ START_TEST(far_future)
     uint64_t now;
 
     open_clock(mode_of(_i), _i / modes());
-    now = value();
+    now = kt_timer_value(&timer);
     for (int i = 0; i < 4; i++) {
         shot_init(&shot[i], true);
         ck_assert_int_eq(i % 2 ? submit(&shot[i], now + far[i], 0) : submit(&shot[i], 0, far[i]),
@@ -241,7 +233,7 @@ START_TEST(in_the_order_of_deadlines)
     uint64_t base;
 
     open_clock(mode_of(_i), _i / modes());
-    base = value() + KROUTINE_MSEC(30) * kt_slow();
+    base = kt_timer_value(&timer) + KROUTINE_MSEC(30) * kt_slow();
     for (unsigned i = 0; i < MANY; i++)
         order[i] = i;
     for (unsigned i = MANY - 1; i > 0; i--) {
@@ -271,7 +263,7 @@ START_TEST(equal_deadlines_in_order_of_submission)
     uint64_t deadline;
 
     open_clock(mode_of(_i), _i / modes());
-    deadline = value() + KROUTINE_MSEC(40) * kt_slow();
+    deadline = kt_timer_value(&timer) + KROUTINE_MSEC(40) * kt_slow();
     for (unsigned i = 0; i < MANY; i++) {
         shot_init(&many[i], true);
         ck_assert_int_eq(submit(&many[i], deadline, 0), 0);
@@ -334,7 +326,7 @@ START_TEST(cancel_of_a_neighbour_due_at_the_same_time)
 
     open_clock(mode_of(_i), _i / modes());
     while (round < 20) {
-        uint64_t deadline = value() + ahead;
+        uint64_t deadline = kt_timer_value(&timer) + ahead;
 
         for (int i = 0; i < 2; i++)
             shot_init(&shot[i], true);

@@ -79,6 +79,32 @@ const char *kt_mode_label(int mode)
     return mode == KT_THREADS ? "threads" : "embedded";
 }
 
+int kt_real_rounds(const char *variable)
+{
+    bool real = getenv(variable) && kt_backend != KROUTINE_BACKEND_SIM;
+
+    return real ? 2 * KT_MODES : KT_MODES;
+}
+
+const char *kt_real_label(int round, const char *real)
+{
+    static char text[64];
+
+    snprintf(text, sizeof text, "%s-%s", round < KT_MODES ? "sim" : real,
+             kt_mode_label(round % KT_MODES));
+    return text;
+}
+
+int kt_timed_rounds(int all)
+{
+    return kt_backend == KROUTINE_BACKEND_SIM ? 1 : all;
+}
+
+int kt_timed_round(int round)
+{
+    return kt_backend == KROUTINE_BACKEND_SIM ? KT_EMBEDDED : round;
+}
+
 void kt_env_config(struct kroutine_runtime_config_s *config, enum kt_mode_e mode)
 {
     kroutine_runtime_config_init(config);
@@ -121,6 +147,14 @@ void kt_pause(struct kt_env_s *env)
 uint64_t kt_clock(const struct kt_env_s *env)
 {
     return kt_backend == KROUTINE_BACKEND_SIM ? kroutine_sim_now(env->rt) : kt_now();
+}
+
+uint64_t kt_timer_value(const struct device_timer_s *timer)
+{
+    dev_timer_value_t v = 0;
+
+    ck_assert_int_eq(DEVICE_OP(timer, get_value, &v, 0), 0);
+    return v;
 }
 
 void kt_idle(struct kt_env_s *env, unsigned ms)

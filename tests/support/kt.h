@@ -82,6 +82,16 @@ struct kt_env_s {
 };
 
 const char *kt_mode_label(int mode);
+
+/* Rounds over a simulated device in each mode, and after them, if `variable` of the environment
+   names one and the backend is not simulated, over a real device: "sim-threads", "spidev-embedded".
+ */
+int kt_real_rounds(const char *variable);
+const char *kt_real_label(int round, const char *real);
+/* The same where time has to pass: in virtual time a thread that submits is overtaken by what it
+   submits for, so there is one round of all, the embedded one. */
+int kt_timed_rounds(int all);
+int kt_timed_round(int round);
 /* With the backend of the command line. KT_THREADS: a reactor and two workers. */
 void kt_env_open(struct kt_env_s *env, enum kt_mode_e mode);
 void kt_env_config(struct kroutine_runtime_config_s *config, enum kt_mode_e mode);
@@ -90,6 +100,8 @@ void kt_env_close(struct kt_env_s *env);
 
 /* What the runtime takes for the time: virtual on a simulated one. ns. */
 uint64_t kt_clock(const struct kt_env_s *env);
+/* What this device counts, in its units. */
+uint64_t kt_timer_value(const struct device_timer_s *timer);
 
 /* A short moment: processes an embedded runtime, sleeps otherwise. NULL: sleeps. */
 void kt_pause(struct kt_env_s *env);

@@ -31,14 +31,6 @@ static void close_all(void)
     kt_env_close(&env);
 }
 
-static uint64_t value(void)
-{
-    dev_timer_value_t v = 0;
-
-    ck_assert_int_eq(DEVICE_OP(&timer, get_value, &v, 0), 0);
-    return v;
-}
-
 struct shot_s {
     struct dev_timer_rq_s rq;
     unsigned done; /* atomic */
@@ -94,15 +86,15 @@ START_TEST(what_it_is)
     ck_assert_uint_eq(cfg.cap, DEV_TIMER_CAP_REQUEST | DEV_TIMER_CAP_VARFREQ);
     ck_assert_int_eq(dev_timer_init_sec(&timer, &units, NULL, 3, 1000), 0);
     ck_assert_uint_eq(units, 3000);
-    begin = value();
+    begin = kt_timer_value(&timer);
     ck_assert_uint_ge(begin, 5000000);
-    kt_await(&env, value() > begin + 20000);
+    kt_await(&env, kt_timer_value(&timer) > begin + 20000);
     ck_assert_int_eq(DEVICE_OP(&timer, config, &cfg, 1000), 0);
     ck_assert_uint_eq(cfg.res, 1000);
     ck_assert_int_eq(dev_timer_init_sec(&timer, &units, NULL, 3, 1), 0);
     ck_assert_uint_eq(units, 3000);
-    ck_assert_uint_ge(value(), begin / 1000 + 20);
-    ck_assert_uint_lt(value(), begin / 100);
+    ck_assert_uint_ge(kt_timer_value(&timer), begin / 1000 + 20);
+    ck_assert_uint_lt(kt_timer_value(&timer), begin / 100);
     close_all();
 }
 END_TEST
@@ -134,7 +126,7 @@ START_TEST(none_is_early_and_none_is_missed)
         ck_assert_int_eq(err, 0);
         expect(&shot, 0);
     }
-    init(&shot, value(), 0);
+    init(&shot, kt_timer_value(&timer), 0);
     ck_assert_int_eq(submit(&shot), -ETIMEDOUT);
     init(&shot, UINT64_MAX / 2, 0);
     ck_assert_int_eq(submit(&shot), -ERANGE);
@@ -148,7 +140,7 @@ START_TEST(in_order)
     uint64_t begin;
 
     open_all(_i, 0);
-    begin = value() + 50000;
+    begin = kt_timer_value(&timer) + 50000;
     for (unsigned i = 0; i < 50; i++) {
         init(&shot[i], begin + i * 37 % 50 * 100, 0);
         ck_assert_int_eq(submit(&shot[i]), 0);
@@ -199,7 +191,7 @@ START_TEST(beyond_the_lower_half)
     ck_assert_uint_eq(kt_get(&near.done), 0);
     kt_system_timer_set(&m, wrap + 5);
     expect(&near, 0);
-    ck_assert_uint_eq(value(), wrap + 5);
+    ck_assert_uint_eq(kt_timer_value(&timer), wrap + 5);
     for (uint64_t at = wrap + wrap / 2; at <= 3 * wrap; at += wrap / 2) {
         unsigned before = kt_get(&m.matches);
 
